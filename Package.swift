@@ -1,0 +1,48 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// C targets keep -O3 in debug builds too: numeric tests would take minutes otherwise.
+let kernels: [CSetting] = [.unsafeFlags(["-O3"])]
+
+let package = Package(
+  name: "hoof",
+  products: [.executable(name: "hoof", targets: ["hoof"])],
+  targets: [
+    // C
+    .target(name: "CKernels", cSettings: kernels, linkerSettings: [.linkedLibrary("m")]),
+    .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(name: "CPCRE2", providers: [.apt(["libpcre2-dev"])]),
+
+    // The tensor core and its backends
+    .target(name: "TensorCore"),
+    .target(
+      name: "BackendCPU", dependencies: ["TensorCore", "CKernels", "COpenBLAS"],
+      linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
+    .target(name: "BackendCUDA", dependencies: ["TensorCore", "CKernels"]),
+    .target(name: "TensorTesting", dependencies: ["TensorCore"]),
+
+    // Models and what is done to them; none of these may import a backend
+    .target(name: "JSON"),
+    .target(name: "Formats", dependencies: ["TensorCore", "CKernels", "JSON"]),
+    .target(
+      name: "Tokenization", dependencies: ["JSON", "CPCRE2"],
+      linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
+    .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
+    .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "CKernels"]),
+    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats"]),
+
+    // The command line: the only product module that imports a backend
+    .executableTarget(
+      name: "hoof",
+      dependencies: ["Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
+
+    .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON"]),
+    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "TensorTesting", "BackendCPU"]),
+    .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
+    .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "Evaluation", "TensorTesting", "BackendCPU"]),
+    .testTarget(name: "CommandTests", dependencies: ["hoof"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c2x
+)

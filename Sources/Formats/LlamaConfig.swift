@@ -1,0 +1,57 @@
+import JSON
+
+/// Shape and constants of a Llama-family decoder. Sizes are per layer, because a cut model's layers differ.
+public struct LlamaConfig: Sendable, Equatable {
+  public struct Layer: Sendable, Equatable {
+    /// 0 when the attention sublayer was cut.
+    public var queryHeads: Int
+    public var keyHeads: Int
+    /// 0 when the MLP sublayer was cut.
+    public var intermediateSize: Int
+
+    public init(queryHeads: Int, keyHeads: Int, intermediateSize: Int) {
+      self.queryHeads = queryHeads
+      self.keyHeads = keyHeads
+      self.intermediateSize = intermediateSize
+    }
+  }
+
+  /// How rotary frequencies are stretched for longer contexts.
+  public enum RopeScaling: Sendable, Equatable {
+    case none
+    /// Every frequency divided by `factor` (arXiv 2306.15595).
+    case linear(factor: Double)
+    /// Llama 3.1: low frequencies divided by `factor`, high ones kept, a blend between.
+    case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Int)
+  }
+
+  public var hiddenSize: Int
+  public var headDim: Int
+  public var vocabularySize: Int
+  public var contextLength: Int
+  public var normEpsilon: Double
+  public var ropeTheta: Double
+  public var ropeScaling: RopeScaling
+  public var tiedEmbeddings: Bool
+  public var bosToken: Int?
+  /// The ids that end a text; `eos_token_id` may be one number or a list.
+  public var eosTokens: [Int]
+  public var layers: [Layer]
+
+  public init(
+    hiddenSize: Int, headDim: Int, vocabularySize: Int, contextLength: Int, normEpsilon: Double = 1e-5, ropeTheta: Double = 10000,
+    ropeScaling: RopeScaling = .none, tiedEmbeddings: Bool, bosToken: Int? = nil, eosTokens: [Int] = [], layers: [Layer]
+  ) {
+    self.hiddenSize = hiddenSize
+    self.headDim = headDim
+    self.vocabularySize = vocabularySize
+    self.contextLength = contextLength
+    self.normEpsilon = normEpsilon
+    self.ropeTheta = ropeTheta
+    self.ropeScaling = ropeScaling
+    self.tiedEmbeddings = tiedEmbeddings
+    self.bosToken = bosToken
+    self.eosTokens = eosTokens
+    self.layers = layers
+  }
+}

@@ -1,0 +1,52 @@
+/// Losses over the LM head, written once for all backends: matmul and row kernels over chunks of rows, so that no [N, V] exists.
+extension ComputeBackend {
+  public func linearDivergence(
+    of reference: DivergenceReference, from hidden: Tensor, weight: Tensor, targets: Tensor, rowsPerChunk: Int, into rows: DivergenceRows
+  ) throws(BackendError) {
+    Check.linearDivergence(of: reference, from: hidden, weight: weight, targets: targets, into: rows)
+    let count = reference.rows
+    guard count > 0 else { return }
+    let chunk = min(rowsPerChunk, count)
+    let changed = try Tensor(chunk, weight.rows, on: self)
+    var recomputed: Tensor?
+    if case .hidden = reference { recomputed = try Tensor(chunk, weight.rows, on: self) }
+
+    for start in stride(from: 0, to: count, by: chunk) {
+      let part = start..<min(start + chunk, count)
+      let original: Tensor
+      switch reference {
+      case .logits(let logits): original = logits.rows(part)
+      case .hidden(let states):
+        original = recomputed!.rows(0..<part.count)
+        matmul(states.rows(part), weight, transpose: .right, beta: 0, into: original)
+      }
+      let logits = changed.rows(0..<part.count)
+      for first in stride(from: 0, to: hidden.rows, by: count) {
+        let span = first + part.lowerBound..<first + part.upperBound
+        matmul(hidden.rows(span), weight, transpose: .right, beta: 0, into: logits)
+        klDivergence(of: original, from: logits, scale: 1, into: rows.divergences.rows(span), dQ: nil)
+        crossEntropy(logits: logits, targets: targets.rows(part), scale: 1, into: rows.losses.rows(span), dLogits: nil)
+        rowArgmax(logits, into: rows.winners.rows(span))
+      }
+    }
+  }
+
+  public func linearCrossEntropy(
+    hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?, dWeight: Tensor?
+  ) throws(BackendError) {
+    Check.linearCrossEntropy(hidden: hidden, weight: weight, targets: targets, into: losses, dHidden: dHidden, dWeight: dWeight)
+    guard hidden.rows > 0 else { return }
+    let chunk = min(rowsPerChunk, hidden.rows)
+    let scratch = try Tensor(chunk, weight.rows, on: self)
+    for start in stride(from: 0, to: hidden.rows, by: chunk) {
+      let part = start..<min(start + chunk, hidden.rows)
+      let logits = scratch.rows(0..<part.count)
+      matmul(hidden.rows(part), weight, transpose: .right, beta: 0, into: logits)
+      let wanted = dHidden != nil || dWeight != nil
+      crossEntropy(
+        logits: logits, targets: targets.rows(part), scale: scale, into: losses.rows(part), dLogits: wanted ? logits : nil)
+      if let dHidden { matmul(logits, weight, transpose: .none, beta: 0, into: dHidden.rows(part)) }
+      if let dWeight { matmul(logits, hidden.rows(part), transpose: .left, beta: 1, into: dWeight) }
+    }
+  }
+}

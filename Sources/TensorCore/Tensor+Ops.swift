@@ -1,0 +1,54 @@
+/// The pleasant layer: ops that allocate their result.
+extension Tensor {
+  public func like() throws(BackendError) -> Tensor { try Tensor(rows, columns, .f32, on: backend) }
+
+  /// x [M, K], weight [N, K] of any type → [M, N]
+  public func linear(_ weight: Tensor) throws(BackendError) -> Tensor {
+    let out = try Tensor(rows, weight.rows, on: backend)
+    backend.matmul(self, weight, transpose: .right, beta: 0, into: out)
+    return out
+  }
+
+  public func adding(_ other: Tensor) throws(BackendError) -> Tensor {
+    let out = try like()
+    backend.add(self, other, into: out)
+    return out
+  }
+
+  public func normalized(weight: Tensor, epsilon: Float) throws(BackendError) -> Tensor {
+    let out = try like()
+    backend.rmsNorm(self, weight: weight, epsilon: epsilon, into: out, inverseRMS: try Tensor(rows, 1, on: backend))
+    return out
+  }
+
+  public func rotated(positions: Tensor, frequencies: Tensor, _ shape: RopeShape) throws(BackendError) -> Tensor {
+    let out = try like()
+    backend.rope(self, positions: positions, frequencies: frequencies, shape, inverse: false, into: out)
+    return out
+  }
+
+  /// Rows of this table at `ids` [N, 1] → [N, C] f32
+  public func gathered(at ids: Tensor) throws(BackendError) -> Tensor {
+    let out = try Tensor(ids.rows, columns, on: backend)
+    backend.gatherRows(self, at: ids, into: out)
+    return out
+  }
+
+  public func masked(by mask: Tensor) throws(BackendError) -> Tensor {
+    let out = try like()
+    backend.maskGroups(self, by: mask, into: out)
+    return out
+  }
+
+  public func copied() throws(BackendError) -> Tensor {
+    let out = try like()
+    backend.copy(self, into: out)
+    return out
+  }
+
+  public func rowDots(_ other: Tensor) throws(BackendError) -> Tensor {
+    let out = try Tensor(rows, 1, on: backend)
+    backend.rowDots(self, other, into: out)
+    return out
+  }
+}
