@@ -28,7 +28,7 @@ let package = Package(
       name: "Tokenization", dependencies: ["JSON", "CPCRE2"],
       linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
-    .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "CKernels"]),
+    .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats"]),
 
     // The command line: the only product module that imports a backend

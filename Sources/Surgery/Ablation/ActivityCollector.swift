@@ -1,0 +1,176 @@
+import Evaluation
+import Glibc
+import TensorCore
+import Transformer
+
+/// How neurons of one layer fire: a = silu(gate)·up, the input of the down projection. One value per neuron.
+public struct NeuronStatistics: Sendable, Equatable {
+  /// Mean over prompts of the mean of |a| over that prompt's tokens.
+  public var meanAbsolute: [Double]
+  /// Mean of |a| over all tokens.
+  public var meanAbsoluteOverTokens: [Double]
+  public var mean: [Double]
+  public var greatestAbsolute: [Double]
+  /// Share of tokens with |a| strictly above the threshold.
+  public var firingRate: [Double]
+
+  init(count: Int) {
+    meanAbsolute = [Double](repeating: 0, count: count)
+    (meanAbsoluteOverTokens, mean, greatestAbsolute, firingRate) = (meanAbsolute, meanAbsolute, meanAbsolute, meanAbsolute)
+  }
+}
+
+/// What cheap proxies say about layers, for comparing with the measured divergence.
+public struct ActivityStatistics: Sendable, Equatable {
+  /// 1 - mean cos(x_l, x_l+1) over all positions (ShortGPT, arXiv 2403.03853); the residual stream before the final norm.
+  public var blockInfluence: [Double]
+  /// Mean L2 norm of what the attention sublayer adds to the residual stream.
+  public var attentionNorm: [Double]
+  /// Mean |w| over the layer's matrices (the magnitude criterion of Shortened LLaMA, arXiv 2402.02834, per weight).
+  public var weightMagnitude: [Double]
+  /// Angular distance arccos(cos(x_start, x_start+length))/π of every block of layers (arXiv 2403.17887).
+  public var blocks: [Block]
+
+  public struct Block: Sendable, Equatable {
+    public let start: Int, length: Int
+    /// Last position of each prompt only, as in the paper.
+    public let lastToken: Double
+    public let allTokens: Double
+  }
+}
+
+/// Watches the full model's pass and sums up what it sees, group by group.
+final class ActivityCollector {
+  private let model: Llama
+  private let prompts: [[Int32]]
+  private let options: StudyOptions
+  private var neuronSums: [NeuronStatistics]
+  private var attentionNorms: [Double]
+  private var cosines: [[PairSum]]
+
+  private struct PairSum {
+    var cosine = 0.0, angle = 0.0, lastAngle = 0.0
+  }
+
+  init(_ model: Llama, prompts: [[Int32]], options: StudyOptions) {
+    self.model = model
+    self.prompts = prompts
+    self.options = options
+    neuronSums = options.neurons ? model.layers.map { NeuronStatistics(count: $0.mlp?.gate.rows ?? 0) } : []
+    attentionNorms = [Double](repeating: 0, count: model.layers.count)
+    cosines = model.layers.indices.map { Array(repeating: PairSum(), count: model.layers.count - $0) }
+  }
+
+  private var tokens: Double { Double(prompts.reduce(0) { $0 + $1.count }) }
+
+  /// Runs the full model over the group.
+  func observe(_ group: PromptGroup) throws(BackendError) -> PrefixPass {
+    let backend = model.backend
+    let shares = group.layout.lengths.flatMap { [Float](repeating: 1 / Float($0), count: $0) }
+    let weights = try Tensor(shares, rows: shares.count, columns: 1, on: backend)
+    let graph = Eager { (site, x) throws(BackendError) in
+      if self.options.neurons, site.point == .mlpHidden { try self.count(x, weights, layer: site.layer) }
+      if self.options.proxies, site.point == .attentionOut {
+        self.attentionNorms[site.layer] += try x.rowDots(x).floats().reduce(0) { $0 + Double($1).squareRoot() }
+      }
+      return x
+    }
+    let pass = try PrefixPass(model, group, in: graph)
+    if options.proxies { try compareResiduals(pass) }
+    return pass
+  }
+
+  private func count(_ x: Tensor, _ weights: Tensor, layer: Int) throws(BackendError) {
+    let out = try Tensor(ActivationStatistic.allCases.count, x.columns, on: x.backend)
+    x.backend.activationStatistics(x, rowWeights: weights, threshold: options.firingThreshold, into: out)
+    let values = try out.floats()
+    func row(_ statistic: ActivationStatistic) -> ArraySlice<Float> {
+      values[statistic.rawValue * x.columns..<(statistic.rawValue + 1) * x.columns]
+    }
+    func add(_ statistic: ActivationStatistic, to sums: inout [Double]) {
+      for (index, value) in row(statistic).enumerated() { sums[index] += Double(value) }
+    }
+    add(.weightedAbsoluteSum, to: &neuronSums[layer].meanAbsolute)
+    add(.absoluteSum, to: &neuronSums[layer].meanAbsoluteOverTokens)
+    add(.sum, to: &neuronSums[layer].mean)
+    add(.exceedances, to: &neuronSums[layer].firingRate)
+    for (index, value) in row(.absoluteMaximum).enumerated() {
+      neuronSums[layer].greatestAbsolute[index] = max(neuronSums[layer].greatestAbsolute[index], Double(value))
+    }
+  }
+
+  private func compareResiduals(_ pass: PrefixPass) throws(BackendError) {
+    var norms: [[Float]] = []
+    for x in pass.residuals { norms.append(try x.rowDots(x).floats()) }
+    var lastRows: Set<Int> = []
+    var end = 0
+    for length in pass.group.layout.lengths {
+      end += length
+      lastRows.insert(end - 1)
+    }
+    for start in model.layers.indices {
+      for length in 1...model.layers.count - start {
+        let dots = try pass.residuals[start].rowDots(pass.residuals[start + length]).floats()
+        for (row, dot) in dots.enumerated() {
+          let scale = (Double(norms[start][row]) * Double(norms[start + length][row])).squareRoot()
+          let cosine = scale > 0 ? min(1, max(-1, Double(dot) / scale)) : 0
+          let angle = acos(cosine) / Double.pi
+          cosines[start][length - 1].cosine += cosine
+          cosines[start][length - 1].angle += angle
+          if lastRows.contains(row) { cosines[start][length - 1].lastAngle += angle }
+        }
+      }
+    }
+  }
+
+  func neurons() -> [NeuronStatistics] {
+    neuronSums.map { sums in
+      var means = sums
+      means.meanAbsolute = sums.meanAbsolute.map { $0 / Double(prompts.count) }
+      means.meanAbsoluteOverTokens = sums.meanAbsoluteOverTokens.map { $0 / tokens }
+      means.mean = sums.mean.map { $0 / tokens }
+      means.firingRate = sums.firingRate.map { $0 / tokens }
+      return means
+    }
+  }
+
+  func activity() throws(BackendError) -> ActivityStatistics {
+    var magnitudes: [Double] = []
+    for layer in model.layers { magnitudes.append(try layer.meanMagnitude()) }
+    let blocks = model.layers.indices.flatMap { start in
+      cosines[start].enumerated().map { index, sum in
+        ActivityStatistics.Block(
+          start: start, length: index + 1, lastToken: sum.lastAngle / Double(prompts.count), allTokens: sum.angle / tokens)
+      }
+    }
+    return ActivityStatistics(
+      blockInfluence: cosines.map { 1 - $0[0].cosine / tokens }, attentionNorm: attentionNorms.map { $0 / tokens },
+      weightMagnitude: magnitudes, blocks: blocks)
+  }
+}
+
+extension DecoderLayer {
+  /// Rows converted and summed at a time.
+  private static let magnitudeRows = 512
+
+  /// Mean |w| over the layer's matrices.
+  func meanMagnitude() throws(BackendError) -> Double {
+    let matrices = [attention?.query, attention?.key, attention?.value, attention?.output, mlp?.gate, mlp?.up, mlp?.down].compactMap { $0 }
+    var sum = 0.0
+    var count = 0
+    for matrix in matrices {
+      let backend = matrix.backend
+      let out = try Tensor(ActivationStatistic.allCases.count, matrix.columns, on: backend)
+      for start in stride(from: 0, to: matrix.rows, by: DecoderLayer.magnitudeRows) {
+        let part = matrix.rows(start..<min(start + DecoderLayer.magnitudeRows, matrix.rows))
+        let floats = try part.copied()
+        let weights = try Tensor(part.rows, 1, on: backend)
+        backend.fill(weights, with: 1)
+        backend.activationStatistics(floats, rowWeights: weights, threshold: 0, into: out)
+        sum += try out.rows(1..<2).floats().reduce(0) { $0 + Double($1) }
+      }
+      count += matrix.shape.count
+    }
+    return count == 0 ? 0 : sum / Double(count)
+  }
+}

@@ -1,0 +1,86 @@
+import TensorCore
+import Transformer
+
+/// One removal of a drop suggestion.
+public struct DropStep: Sendable, Equatable {
+  public let layer: Int
+  /// Of the model without this layer and all layers removed before it.
+  public let divergence: Double
+  public let perplexity: Double
+}
+
+extension AblationStudy {
+  /// The layers to drop, in order of removal. Greedy: after each removal every remaining layer is measured again, so that interactions
+  /// count (the search of SLEB, arXiv 2402.09025, with KL to the full model as the score); or the plain ranking.
+  func suggestDrop(
+    given outcomes: [Component: Outcome], means: ComponentMeans?, monitor: (_ done: Double, _ activity: String) throws -> Void
+  ) throws -> [DropStep] {
+    let count = min(options.suggestDrop, model.layers.count - 1)
+    if options.oneShot {
+      return ranked(outcomes).prefix(count).map {
+        DropStep(layer: $0, divergence: outcomes[.layer($0)]!.meanDivergence, perplexity: outcomes[.layer($0)]!.perplexity)
+      }
+    }
+    var removed: Set<Int> = []
+    var steps: [DropStep] = []
+    var done = 0.0
+    for step in 0..<count {
+      let candidates: [Component: Outcome]
+      if step == 0, model.layers.indices.allSatisfy({ outcomes[.layer($0)] != nil }) {
+        candidates = outcomes
+      } else {
+        candidates = try measureLayers(without: removed, means: means) {
+          done += $0
+          try monitor(done, "removal \(step + 1) of \(count)")
+        }
+      }
+      guard let best = ranked(candidates).first(where: { !removed.contains($0) }), let outcome = candidates[.layer(best)] else { break }
+      removed.insert(best)
+      steps.append(DropStep(layer: best, divergence: outcome.meanDivergence, perplexity: outcome.perplexity))
+    }
+    return steps
+  }
+
+  /// Layers by rising divergence, the lower index first on ties.
+  private func ranked(_ outcomes: [Component: Outcome]) -> [Int] {
+    model.layers.indices.filter { outcomes[.layer($0)] != nil }
+      .map { ($0, outcomes[.layer($0)]!.meanDivergence) }
+      .sorted { ($0.1, $0.0) < ($1.1, $1.0) }.map(\.0)
+  }
+
+  /// Each remaining layer taken out of the model that already lacks `removed`.
+  func measureLayers(
+    without removed: Set<Int>, means: ComponentMeans?, monitor: (_ flops: Double) throws -> Void
+  ) throws -> [Component: Outcome] {
+    var outcomes: [Component: Outcome] = [:]
+    let tokens = Double(prompts.reduce(0) { $0 + $1.count })
+    for range in plan.groups {
+      let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
+      let reference = try Reference(model, PrefixPass(model, group), plan: plan)
+      let pass = try PrefixPass(model, group, without: removed)
+      for layer in model.layers.indices where !removed.contains(layer) {
+        let outcome = try measure([.layer(layer)], pass, against: reference, means: means)[0]
+        outcomes[.layer(layer), default: Outcome([])].prompts += outcome
+        try monitor(cost.flops(.layer(layer), without: removed) * Double(group.rows) / tokens)
+      }
+    }
+    return outcomes
+  }
+
+  /// The model without several layers at once.
+  public func measure(without removed: Set<Int>) throws(BackendError) -> Outcome {
+    var outcome = Outcome([])
+    for range in plan.groups {
+      let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
+      let reference = try Reference(model, PrefixPass(model, group), plan: plan)
+      outcome.prompts += try compare(PrefixPass(model, group, without: removed).residuals.last!, 1, with: reference)[0]
+    }
+    return outcome
+  }
+
+  /// About what the greedy search costs; which layers go is not known beforehand, so half of each pass is assumed.
+  func greedyFlops(dropping count: Int) -> Double {
+    let all = model.config.layers.indices.reduce(0) { $0 + cost.flops(.layer($1)) }
+    return Double(max(0, count - 1)) * all * 0.9
+  }
+}

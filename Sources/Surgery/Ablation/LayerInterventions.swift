@@ -1,0 +1,100 @@
+import TensorCore
+import Transformer
+
+/// Builds, for one layer and one group of prompts, the residual streams that leave the layer when parts of it are taken out. The layer's
+/// heads are computed once; every change is a block of rows of one batch.
+struct LayerInterventions {
+  let model: Llama
+  let layer: DecoderLayer
+  let layout: PackedLayout
+  /// Residual stream entering the layer, [N, C].
+  let entering: Tensor
+  /// Mean contributions for mean ablation; nil zeroes.
+  let means: ComponentMeans?
+  /// Concatenated heads, the input of the output projection [N, Hq·D]; nil when the attention was cut or nobody needs them.
+  private let heads: Tensor?
+
+  init(
+    _ model: Llama, layer: Int, _ layout: PackedLayout, entering: Tensor, for components: [Component], means: ComponentMeans?
+  ) throws(BackendError) {
+    self.model = model
+    self.layer = model.layers[layer]
+    self.layout = layout
+    self.entering = entering
+    self.means = means
+    let needsHeads = components.contains { component in
+      switch component {
+      case .layer, .attention: false
+      case .mlp, .head, .keyHead: true
+      }
+    }
+    heads = needsHeads ? try self.layer.attention?.heads(entering, layout, layer: layer, in: Eager()) : nil
+  }
+
+  /// What leaves the layer in each changed model, [k·N, C]. `components` must be sorted with those whose MLP runs first.
+  func leaving(_ components: [Component]) throws(BackendError) -> Tensor {
+    let backend = model.backend
+    let rows = entering.rows
+    let out = try Tensor(components.count * rows, entering.columns, on: backend)
+    for (index, component) in components.enumerated() {
+      let slot = out.rows(index * rows..<(index + 1) * rows)
+      backend.copy(entering, into: slot)
+      switch component {
+      case .layer(let layer): addMean(means?.layers[layer], to: slot)
+      case .attention(let layer): addMean(means?.attention[layer], to: slot)
+      case .mlp(let layer):
+        if let heads, let attention = self.layer.attention {
+          backend.matmul(heads, attention.output, transpose: .right, beta: 1, into: slot)
+        }
+        addMean(means?.mlp[layer], to: slot)
+      case .head, .keyHead: break
+      }
+    }
+    try addMaskedHeads(components, to: out)
+    let count = components.prefix { $0.runsMLP }.count
+    if count > 0, let mlp = layer.mlp {
+      let running = out.rows(0..<count * rows)
+      let hidden = try mlp.hidden(running, layer: layer.index, in: Eager())
+      backend.matmul(hidden, mlp.down, transpose: .right, beta: 1, into: running)
+    }
+    return out
+  }
+
+  /// Adds the attention's update with some heads silenced. The mask acts on the input of the output projection, never on its output.
+  private func addMaskedHeads(_ components: [Component], to out: Tensor) throws(BackendError) {
+    guard let attention = layer.attention, let heads else { return }
+    let backend = model.backend
+    let rows = entering.rows
+    let silenced = components.enumerated().compactMap { index, component in
+      component.silencedHeads(attention.shape).map { (index, $0) }
+    }
+    guard let first = silenced.first?.0 else { return }
+    precondition(silenced.map(\.0) == Array(first..<first + silenced.count), "interventions: head changes must be neighbours")
+    let masked = try Tensor(silenced.count * rows, heads.columns, on: backend)
+    for (index, silent) in silenced {
+      let slot = masked.rows((index - first) * rows..<(index - first + 1) * rows)
+      let mask = (0..<attention.shape.queryHeads).map { silent.contains($0) ? Float(0) : 1 }
+      backend.maskGroups(heads, by: try Tensor(mask, rows: 1, columns: mask.count, on: backend), into: slot)
+      if let means { backend.add(slot, try means.headRow(layer.index, silent, attention.shape), into: slot) }
+    }
+    let slots = out.rows(first * rows..<(first + silenced.count) * rows)
+    backend.matmul(masked, attention.output, transpose: .right, beta: 1, into: slots)
+  }
+
+  private func addMean(_ mean: Tensor?, to slot: Tensor) {
+    if let mean { model.backend.add(slot, mean, into: slot) }
+  }
+}
+
+extension Component {
+  /// Query heads that a head or key-head change silences; nil for other changes.
+  func silencedHeads(_ shape: AttentionShape) -> Range<Int>? {
+    switch self {
+    case .head(_, let head): return head..<head + 1
+    case .keyHead(_, let group):
+      let size = shape.queryHeads / shape.keyHeads
+      return group * size..<(group + 1) * size
+    case .layer, .attention, .mlp: return nil
+    }
+  }
+}

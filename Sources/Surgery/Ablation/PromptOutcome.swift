@@ -1,0 +1,68 @@
+import Glibc
+
+/// What one changed model did on one prompt, summed over the prompt's positions. Divergences are KL(full ‖ changed) in nats.
+public struct PromptOutcome: Sendable, Equatable {
+  public var positions: Int
+  public var divergence: Double
+  public var lastDivergence: Double
+  public var greatestDivergence: Double
+  /// -ln p of every next token; the last position has none.
+  public var loss: Double
+  /// Positions whose arg-max is the full model's.
+  public var agreements: Int
+
+  public init(
+    positions: Int, divergence: Double, lastDivergence: Double, greatestDivergence: Double, loss: Double, agreements: Int
+  ) {
+    self.positions = positions
+    self.divergence = divergence
+    self.lastDivergence = lastDivergence
+    self.greatestDivergence = greatestDivergence
+    self.loss = loss
+    self.agreements = agreements
+  }
+
+  /// From the per-row results of one prompt.
+  init(divergences: ArraySlice<Float>, losses: ArraySlice<Float>, winners: ArraySlice<Int32>, originals: ArraySlice<Int32>) {
+    self.init(
+      positions: divergences.count, divergence: divergences.reduce(0) { $0 + Double($1) }, lastDivergence: divergences.last.map(Double.init) ?? 0,
+      greatestDivergence: divergences.max().map(Double.init) ?? 0, loss: losses.reduce(0) { $0 + Double($1) },
+      agreements: zip(winners, originals).reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) })
+  }
+}
+
+/// What one changed model did on all prompts.
+public struct Outcome: Sendable, Equatable {
+  public var prompts: [PromptOutcome]
+  public init(_ prompts: [PromptOutcome]) { self.prompts = prompts }
+
+  public var positions: Int { prompts.reduce(0) { $0 + $1.positions } }
+  private var scored: Int { prompts.reduce(0) { $0 + max(0, $1.positions - 1) } }
+
+  /// Mean over all positions of all prompts; long prompts weigh more.
+  public var meanDivergence: Double { prompts.reduce(0) { $0 + $1.divergence } / Double(max(1, positions)) }
+  /// Mean over prompts of each prompt's mean.
+  public var meanDivergencePerPrompt: Double { mean { $0.divergence / Double($0.positions) } }
+  public var meanLastDivergence: Double { mean(\.lastDivergence) }
+  public var greatestDivergence: Double { prompts.map(\.greatestDivergence).max() ?? 0 }
+  public var crossEntropy: Double { prompts.reduce(0) { $0 + $1.loss } / Double(max(1, scored)) }
+  public var perplexity: Double { exp(crossEntropy) }
+  public var agreement: Double { Double(prompts.reduce(0) { $0 + $1.agreements }) / Double(max(1, positions)) }
+
+  /// Standard error of `meanDivergence` with prompts as clusters: positions of one prompt are not independent draws.
+  /// Linearised ratio estimator (Cochran, Sampling Techniques, 6.4); 0 for a single prompt.
+  public var divergenceStandardError: Double {
+    guard prompts.count > 1 else { return 0 }
+    let ratio = meanDivergence
+    let squares = prompts.reduce(0.0) { sum, prompt in
+      let residual = prompt.divergence - ratio * Double(prompt.positions)
+      return sum + residual * residual
+    }
+    let count = Double(prompts.count)
+    return (squares * count / (count - 1)).squareRoot() / Double(positions)
+  }
+
+  private func mean(_ value: (PromptOutcome) -> Double) -> Double {
+    prompts.reduce(0) { $0 + ($1.positions == 0 ? 0 : value($1)) } / Double(max(1, prompts.count))
+  }
+}

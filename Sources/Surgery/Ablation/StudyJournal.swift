@@ -1,0 +1,143 @@
+import Glibc
+import JSON
+
+public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
+  case cannotWrite(path: String, reason: String)
+  case otherStudy(path: String)
+  case damaged(path: String, line: Int)
+
+  public var description: String {
+    switch self {
+    case .cannotWrite(let path, let reason): "\(path): cannot write the study's journal: \(reason)"
+    case .otherStudy(let path):
+      "\(path): this journal is of another study (model, calibration or options differ); give another -o, or remove it to start afresh"
+    case .damaged(let path, let line): "\(path): line \(line) of the journal is damaged; remove the file to start afresh"
+    }
+  }
+}
+
+/// What a study has finished, one JSON line per group of prompts and layer, on disk before the next starts: a killed study continues there.
+/// Numbers are written so that they read back to the last bit; a resumed report equals an uninterrupted one.
+public final class StudyJournal {
+  public let path: String
+  private let descriptor: Int32
+  private var known: [Key: [[PromptOutcome]]] = [:]
+  /// The plan this study was started with; a resumed study keeps it, so that groups mean the same prompts.
+  public private(set) var plan: StudyPlan
+
+  private struct Key: Hashable {
+    let group: Int, layer: Int
+  }
+
+  /// How many pieces an earlier run left.
+  public var count: Int { known.count }
+
+  /// Opens the journal of the study called `identity` (whatever determines its numbers). With `resuming`, an existing journal of the same
+  /// study is continued; otherwise it is started anew.
+  public init(path: String, identity: String, plan: StudyPlan, resuming: Bool) throws(JournalError) {
+    self.path = path
+    self.plan = plan
+    let flags = O_RDWR | O_CREAT | O_CLOEXEC | (resuming ? 0 : O_TRUNC)
+    descriptor = open(path, flags, 0o644)
+    guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
+    let lines = readAll().split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    // A kill may leave half a line behind the last newline; it is cut off and measured again.
+    let whole = lines.dropLast()
+    if whole.isEmpty {
+      ftruncate(descriptor, 0)
+      lseek(descriptor, 0, SEEK_SET)
+      try write(header(identity))
+      return
+    }
+    try read(Array(whole), identity: identity)
+    let length = whole.reduce(0) { $0 + $1.count + 1 }
+    ftruncate(descriptor, off_t(length))
+    lseek(descriptor, 0, SEEK_END)
+  }
+
+  deinit { close(descriptor) }
+
+  public func outcomes(group: Int, layer: Int) -> [[PromptOutcome]]? { known[Key(group: group, layer: layer)] }
+
+  public func append(_ outcomes: [[PromptOutcome]], group: Int, layer: Int) throws(JournalError) {
+    known[Key(group: group, layer: layer)] = outcomes
+    try write(["group": .int(group), "layer": .int(layer), "outcomes": .array(outcomes.map { .array($0.map(\.json)) })])
+  }
+
+  /// Removes the journal of a finished study.
+  public func remove() { unlink(path) }
+
+  private func header(_ identity: String) -> JSON {
+    [
+      "format": "hoof-ablation-journal", "version": 1, "identity": .string(identity),
+      "groups": .array(plan.groups.map { [.int($0.lowerBound), .int($0.upperBound)] }), "rows_per_batch": .int(plan.rowsPerBatch),
+      "keeps_logits": .bool(plan.keepsLogits), "rows_per_chunk": .int(plan.rowsPerChunk),
+    ]
+  }
+
+  private func read(_ lines: [ArraySlice<UInt8>], identity: String) throws(JournalError) {
+    for (index, line) in lines.enumerated() {
+      guard let value = try? JSON(parsing: Array(line)) else { throw .damaged(path: path, line: index + 1) }
+      if index == 0 {
+        guard value["identity"]?.string == identity else { throw .otherStudy(path: path) }
+        guard let stored = StudyPlan(journal: value) else { throw .damaged(path: path, line: 1) }
+        plan = stored
+      } else {
+        let outcomes = value["outcomes"]?.array?.map { $0.array?.compactMap(PromptOutcome.init) ?? [] }
+        guard let group = value["group"]?.int, let layer = value["layer"]?.int, plan.groups.indices.contains(group), let outcomes,
+          outcomes.allSatisfy({ $0.count == plan.groups[group].count })
+        else { throw .damaged(path: path, line: index + 1) }
+        known[Key(group: group, layer: layer)] = outcomes
+      }
+    }
+  }
+
+  private func readAll() -> [UInt8] {
+    var bytes: [UInt8] = []
+    var block = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = Glibc.read(descriptor, &block, block.count)
+      guard count > 0 else { return bytes }
+      bytes += block[0..<count]
+    }
+  }
+
+  private func write(_ value: JSON) throws(JournalError) {
+    let line = Array((value.text() + "\n").utf8)
+    var start = 0
+    while start < line.count {
+      let written = line[start...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      guard written > 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
+      start += written
+    }
+    guard fdatasync(descriptor) == 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
+  }
+}
+
+extension StudyPlan {
+  init?(journal value: JSON) {
+    let groups = value["groups"]?.array?.compactMap { pair -> Range<Int>? in
+      guard let bounds = pair.array?.compactMap(\.int), bounds.count == 2, bounds[0] >= 0, bounds[0] < bounds[1] else { return nil }
+      return bounds[0]..<bounds[1]
+    }
+    guard let groups, groups.count == value["groups"]?.array?.count, let rows = value["rows_per_batch"]?.int, rows > 0,
+      let keeps = value["keeps_logits"]?.bool, let chunk = value["rows_per_chunk"]?.int, chunk > 0
+    else { return nil }
+    self.groups = groups
+    (rowsPerBatch, keepsLogits, rowsPerChunk) = (rows, keeps, chunk)
+  }
+}
+
+extension PromptOutcome {
+  var json: JSON {
+    [.int(positions), .double(divergence), .double(lastDivergence), .double(greatestDivergence), .double(loss), .int(agreements)]
+  }
+
+  init?(_ json: JSON) {
+    guard let values = json.array, values.count == 6, let positions = values[0].int, let agreements = values[5].int,
+      let divergence = values[1].double, let last = values[2].double, let greatest = values[3].double, let loss = values[4].double
+    else { return nil }
+    self.init(
+      positions: positions, divergence: divergence, lastDivergence: last, greatestDivergence: greatest, loss: loss, agreements: agreements)
+  }
+}

@@ -1,0 +1,31 @@
+import TensorCore
+
+/// Grouped-query self-attention with rotary positions: what one layer's first sublayer adds to the residual stream.
+public struct Attention: Sendable {
+  /// [1, C]
+  public let norm: Tensor
+  /// [Hq·D, C], [Hk·D, C], [Hk·D, C]
+  public let query: Tensor, key: Tensor, value: Tensor
+  /// [C, Hq·D]
+  public let output: Tensor
+  public let shape: AttentionShape
+  /// [1, D/2]
+  let frequencies: Tensor
+  let epsilon: Float
+
+  /// x [N, C] → concatenated heads [N, Hq·D], the input of the output projection.
+  public func heads<G: Graph>(_ x: G.Value, _ layout: PackedLayout, layer: Int, in graph: G) throws(BackendError) -> G.Value {
+    let rope = RopeShape(headDim: shape.headDim)
+    let normed = try graph.norm(x, weight: graph.parameter(norm), epsilon: epsilon)
+    let q = try graph.rotate(
+      graph.linear(normed, graph.parameter(query)), positions: layout.positions, frequencies: frequencies, rope)
+    let k = try graph.rotate(graph.linear(normed, graph.parameter(key)), positions: layout.positions, frequencies: frequencies, rope)
+    let v = try graph.linear(normed, graph.parameter(value))
+    return try graph.visit(Site(layer: layer, point: .headsOut), graph.attend(q: q, k: k, v: v, layout.spans, shape))
+  }
+
+  /// heads [N, Hq·D] → the sublayer's update [N, C].
+  public func update<G: Graph>(_ heads: G.Value, layer: Int, in graph: G) throws(BackendError) -> G.Value {
+    try graph.visit(Site(layer: layer, point: .attentionOut), graph.linear(heads, graph.parameter(output)))
+  }
+}

@@ -1,0 +1,55 @@
+import Formats
+import TensorCore
+
+/// A Llama-family decoder on one backend. The forward pass is in pieces, so that a study can enter it at any layer.
+public struct Llama: Sendable {
+  public let config: LlamaConfig
+  /// [V, C]
+  public let embedding: Tensor
+  public let layers: [DecoderLayer]
+  /// [1, C]
+  public let finalNorm: Tensor
+  /// [V, C]; the embedding itself when they are tied.
+  public let head: Tensor
+
+  public var backend: any ComputeBackend { embedding.backend }
+
+  /// ids [N, 1] → residual stream [N, C]
+  public func embed<G: Graph>(_ ids: Tensor, in graph: G) throws(BackendError) -> G.Value {
+    try graph.embed(ids, in: graph.parameter(embedding))
+  }
+
+  /// Runs the layers of `range` that are not in `removed`.
+  public func run<G: Graph>(
+    _ x: G.Value, _ layout: PackedLayout, layers range: Range<Int>, without removed: Set<Int> = [], in graph: G
+  ) throws(BackendError) -> G.Value {
+    var x = x
+    for layer in layers[range] where !removed.contains(layer.index) { x = try layer(x, layout, in: graph) }
+    return x
+  }
+
+  /// Residual stream leaving the last layer → hidden rows the LM head reads, [N, C].
+  public func finish<G: Graph>(_ x: G.Value, in graph: G) throws(BackendError) -> G.Value {
+    try graph.norm(x, weight: graph.parameter(finalNorm), epsilon: Float(config.normEpsilon))
+  }
+
+  /// ids [N, 1] → hidden rows the LM head reads, [N, C].
+  public func hidden<G: Graph>(
+    _ ids: Tensor, _ layout: PackedLayout, without removed: Set<Int> = [], in graph: G
+  ) throws(BackendError) -> G.Value {
+    let x = try run(embed(ids, in: graph), layout, layers: 0..<layers.count, without: removed, in: graph)
+    return try finish(x, in: graph)
+  }
+
+  /// Logits of every position of `sequences`, one [length, V] tensor each. For short texts: a text's logits are large.
+  public func logits(_ sequences: [[Int32]]) throws(BackendError) -> [Tensor] {
+    let layout = try PackedLayout(lengths: sequences.map(\.count), on: backend)
+    let ids = try Tensor(Array(sequences.joined()), on: backend)
+    let all = try hidden(ids, layout, in: Eager()).linear(head)
+    var start = 0
+    return sequences.map { sequence in
+      defer { start += sequence.count }
+      return all.rows(start..<start + sequence.count)
+    }
+  }
+}

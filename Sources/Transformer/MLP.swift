@@ -1,0 +1,24 @@
+import TensorCore
+
+/// SwiGLU feed-forward (arXiv 2002.05202): what one layer's second sublayer adds to the residual stream.
+public struct MLP: Sendable {
+  /// [1, C]
+  public let norm: Tensor
+  /// [I, C], [I, C]
+  public let gate: Tensor, up: Tensor
+  /// [C, I]
+  public let down: Tensor
+  let epsilon: Float
+
+  /// x [N, C] → the neurons' activations silu(gate) ⊙ up, [N, I].
+  public func hidden<G: Graph>(_ x: G.Value, layer: Int, in graph: G) throws(BackendError) -> G.Value {
+    let normed = try graph.norm(x, weight: graph.parameter(norm), epsilon: epsilon)
+    let hidden = try graph.gate(graph.linear(normed, graph.parameter(gate)), graph.linear(normed, graph.parameter(up)))
+    return try graph.visit(Site(layer: layer, point: .mlpHidden), hidden)
+  }
+
+  /// hidden [N, I] → the sublayer's update [N, C].
+  public func update<G: Graph>(_ hidden: G.Value, layer: Int, in graph: G) throws(BackendError) -> G.Value {
+    try graph.visit(Site(layer: layer, point: .mlpOut), graph.linear(hidden, graph.parameter(down)))
+  }
+}
