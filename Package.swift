@@ -4,6 +4,9 @@ import PackageDescription
 /// C targets keep -O3 in debug builds too: numeric tests would take minutes otherwise.
 let kernels: [CSetting] = [.unsafeFlags(["-O3"])]
 
+/// The naive reference backend is optimised in debug builds as well, for the same reason.
+let optimized: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
+
 let package = Package(
   name: "hoof",
   products: [.executable(name: "hoof", targets: ["hoof"])],
@@ -19,7 +22,7 @@ let package = Package(
       name: "BackendCPU", dependencies: ["TensorCore", "CKernels", "COpenBLAS"],
       linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .target(name: "BackendCUDA", dependencies: ["TensorCore", "CKernels"]),
-    .target(name: "TensorTesting", dependencies: ["TensorCore"]),
+    .target(name: "TensorTesting", dependencies: ["TensorCore"], swiftSettings: optimized),
 
     // Models and what is done to them; none of these may import a backend
     .target(name: "JSON"),
