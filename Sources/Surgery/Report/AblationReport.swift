@@ -75,13 +75,13 @@ public struct AblationReport: Sendable {
   /// Proxies that are ranked against the measured divergence.
   static let proxies = ["block_influence", "angular_distance", "weight_magnitude", "attention_norm"]
 
-  private static func order(_ component: Component) -> [Int] {
+  private static func order(_ component: Component) -> (Int, Int, Int) {
     switch component {
-    case .layer(let layer): [0, layer, 0]
-    case .attention(let layer): [1, layer, 0]
-    case .mlp(let layer): [1, layer, 1]
-    case .head(let layer, let head): [2, layer, head]
-    case .keyHead(let layer, let keyHead): [3, layer, keyHead]
+    case .layer(let layer): (0, layer, 0)
+    case .attention(let layer): (1, layer, 0)
+    case .mlp(let layer): (1, layer, 1)
+    case .head(let layer, let head): (2, layer, head)
+    case .keyHead(let layer, let keyHead): (3, layer, keyHead)
     }
   }
 
