@@ -32,16 +32,17 @@ let package = Package(
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats"]),
 
     // The command line: the only product module that imports a backend
+    .target(name: "Terminal"),
     .executableTarget(
       name: "hoof",
-      dependencies: ["Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
+      dependencies: ["Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "Evaluation", "TensorTesting", "BackendCPU"]),
-    .testTarget(name: "CommandTests", dependencies: ["hoof"]),
+    .testTarget(name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x
