@@ -50,7 +50,10 @@ extension CommandOption {
       unit = Double(1 << shift)
       break
     }
-    guard let first = digits.first, first.isNumber || first == ".", let number = Double(String(digits)), number.isFinite else { return nil }
+    // Double also reads "0x10", "1e30" and "inf", which nobody means as a size.
+    guard digits.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 || $0 == UInt8(ascii: ".") }), let number = Double(String(digits)) else {
+      return nil
+    }
     return Int(exactly: (number * unit).rounded())
   }
 
