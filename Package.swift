@@ -35,9 +35,10 @@ let package = Package(
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats"]),
 
     // The command line: the only product module that imports a backend
+    .target(name: "Terminal"),
     .executableTarget(
       name: "hoof",
-      dependencies: ["Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
+      dependencies: ["Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU"]),
@@ -46,7 +47,7 @@ let package = Package(
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
-    .testTarget(name: "CommandTests", dependencies: ["hoof"]),
+    .testTarget(name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x

@@ -1,1 +1,5 @@
-print("hoof")
+import Glibc
+import Terminal
+
+Interrupt.ignoreClosedPipes()
+exit(Program.run(Array(CommandLine.arguments.dropFirst())))

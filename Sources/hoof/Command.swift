@@ -1,0 +1,10 @@
+import Terminal
+
+/// A subcommand: what it accepts and what it does. Failures are `CommandError`, `UsageError` or `Interrupted`.
+struct Command: Sendable {
+  let spec: CommandSpec
+  let run: @Sendable (Arguments) throws -> Void
+
+  /// Every subcommand, in the order of `hoof help`.
+  static let all: [Command] = [.backends]
+}

@@ -1,0 +1,67 @@
+import Glibc
+
+/// Runs the built `hoof` beside the test bundle.
+struct Subprocess {
+  let status: Int32
+  let output: String
+  let errors: String
+
+  static let binary: String = {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+    let own = String(decoding: buffer.prefix(max(0, length)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/hoof"
+  }()
+
+  /// Standard streams go through files, so that no amount of output can block. `environment` is added to a clean one.
+  static func hoof(_ words: [String], input: String = "", environment: [String: String] = [:]) -> Subprocess {
+    run(binary, words, input: input, environment: environment)
+  }
+
+  /// A shell line in which $HOOF is the program.
+  static func shell(_ line: String) -> Subprocess { run("/bin/sh", ["-c", line], input: "", environment: ["HOOF": binary]) }
+
+  private static func run(_ program: String, _ words: [String], input: String, environment: [String: String]) -> Subprocess {
+    let base = "/tmp/hoof-command-test-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    defer { for suffix in ["in", "out", "err"] { unlink("\(base).\(suffix)") } }
+    writeFile("\(base).in", input)
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "\(base).in", O_RDONLY, 0)
+    posix_spawn_file_actions_addopen(&actions, 1, "\(base).out", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    posix_spawn_file_actions_addopen(&actions, 2, "\(base).err", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+    let status = spawn(program, words, &actions, environment)
+    return Subprocess(status: status, output: readFile("\(base).out"), errors: readFile("\(base).err"))
+  }
+
+  private static func spawn(
+    _ program: String, _ words: [String], _ actions: inout posix_spawn_file_actions_t, _ environment: [String: String]
+  ) -> Int32 {
+    var arguments = ([program] + words).map { strdup($0) } + [nil]
+    let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin"
+    let pairs = environment.map { "\($0)=\($1)" }
+    var variables = (["PATH=\(path)"] + pairs).map { strdup($0) } + [nil]
+    defer { for pointer in arguments + variables { free(pointer) } }
+    var process = pid_t()
+    guard posix_spawn(&process, program, &actions, nil, &arguments, &variables) == 0 else { return -1 }
+    var state: Int32 = 0
+    while waitpid(process, &state, 0) < 0, errno == EINTR {}
+    return state & 0x7f == 0 ? state >> 8 & 0xff : 128 + state & 0x7f
+  }
+}
+
+func readFile(_ path: String) -> String {
+  guard let file = fopen(path, "r") else { return "" }
+  defer { fclose(file) }
+  var bytes: [UInt8] = []
+  var chunk = [UInt8](repeating: 0, count: 65536)
+  while case let count = fread(&chunk, 1, chunk.count, file), count > 0 { bytes += chunk.prefix(count) }
+  return String(decoding: bytes, as: UTF8.self)
+}
+
+func writeFile(_ path: String, _ text: String) {
+  guard let file = fopen(path, "w") else { return }
+  defer { fclose(file) }
+  fputs(text, file)
+}
