@@ -2,11 +2,13 @@ import Evaluation
 import TensorCore
 import Transformer
 
-/// How far a study is, in floating-point operations.
+/// A piece of a study that is done.
 public struct StudyProgress: Sendable {
-  public let done: Double
-  public let total: Double
+  /// Its share of `AblationStudy.totalFlops`.
+  public let flops: Double
   public let activity: String
+  /// Whether it was taken from a journal instead of computed.
+  public let isKnown: Bool
 }
 
 /// Measures what each part of a model does to its predictions, by taking it out: KL(full ‖ ablated) over calibration prompts.
@@ -41,13 +43,21 @@ public struct AblationStudy {
     public var flops = 0.0
   }
 
+  /// What each studied layer loses, one thing at a time.
+  private var components: [[Component]] { options.layers(model.config, cost: cost).map { options.components(of: $0, model.config) } }
+
+  /// A sharded study leaves what cannot be split to its first part.
+  private var suggestsDrop: Bool { options.suggestDrop > 0 && (options.shard?.index ?? 0) == 0 }
+
+  /// Necessary floating-point operations of the whole study; the greedy search's are an estimate, because they depend on what it finds.
+  public var totalFlops: Double {
+    cost.full + components.joined().reduce(0) { $0 + cost.flops($1) } + (suggestsDrop ? greedyFlops(dropping: options.suggestDrop) : 0)
+  }
+
   public func run(journal: StudyJournal? = nil, monitor: Monitor = { _ in }) throws -> Result {
     var result = Result()
-    let layers = options.layers(model.config, cost: cost)
-    let components = layers.map { options.components(of: $0, model.config) }
-    let searches = options.suggestDrop > 0 && !options.oneShot && (options.shard?.index ?? 0) == 0
-    let total =
-      cost.full + components.joined().reduce(0) { $0 + cost.flops($1) } + (searches ? greedyFlops(dropping: options.suggestDrop) : 0)
+    let components = components
+    let tokens = Double(prompts.reduce(0) { $0 + $1.count })
 
     let means = options.replacement == .mean ? try ComponentMeans(model, prompts, plan: plan) : nil
     let collector = ActivityCollector(model, prompts: prompts, options: options)
@@ -56,28 +66,28 @@ public struct AblationStudy {
       let pass = try collector.observe(group)
       let reference = try Reference(model, pass, plan: plan)
       result.baseline.prompts += reference.outcomes
-      result.flops += cost.full * Double(group.rows) / Double(prompts.reduce(0) { $0 + $1.count })
+      let share = Double(group.rows) / tokens
+      func finished(_ flops: Double, _ activity: String, isKnown: Bool = false) throws {
+        if !isKnown { result.flops += flops * share }
+        try monitor(StudyProgress(flops: flops * share, activity: activity, isKnown: isKnown))
+      }
+      try finished(cost.full, "full model")
       for members in components {
         let layer = members[0].layer
-        let share = members.reduce(0) { $0 + cost.flops($1) } * Double(group.rows) / Double(prompts.reduce(0) { $0 + $1.count })
-        let outcomes: [[PromptOutcome]]
-        if let known = journal?.outcomes(group: index, layer: layer), known.count == members.count {
-          outcomes = known
-        } else {
-          outcomes = try measure(members, pass, against: reference, means: means)
-          result.flops += share
-          try journal?.append(outcomes, group: index, layer: layer)
-        }
+        let known = journal?.outcomes(group: index, layer: layer).flatMap { $0.count == members.count ? $0 : nil }
+        let outcomes = try known ?? measure(members, pass, against: reference, means: means)
+        if known == nil { try journal?.append(outcomes, group: index, layer: layer) }
         for (component, outcome) in zip(members, outcomes) { result.outcomes[component, default: Outcome([])].prompts += outcome }
-        try monitor(StudyProgress(done: result.flops, total: total, activity: "layer \(layer)"))
+        try finished(members.reduce(0) { $0 + cost.flops($1) }, "layer \(layer)", isKnown: known != nil)
       }
     }
     result.activity = options.proxies ? try collector.activity() : nil
     result.neurons = options.neurons ? collector.neurons() : nil
-    if options.suggestDrop > 0, options.shard == nil || options.shard!.index == 0 {
-      let done = result.flops
-      result.drop = try suggestDrop(given: result.outcomes, means: means) { try monitor(StudyProgress(done: done + $0, total: total, activity: $1)) }
-      result.flops = total
+    if suggestsDrop {
+      result.drop = try suggestDrop(given: result.outcomes, means: means) { flops, activity in
+        result.flops += flops
+        try monitor(StudyProgress(flops: flops, activity: activity, isKnown: false))
+      }
     }
     return result
   }

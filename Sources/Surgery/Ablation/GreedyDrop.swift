@@ -13,7 +13,7 @@ extension AblationStudy {
   /// The layers to drop, in order of removal. Greedy: after each removal every remaining layer is measured again, so that interactions
   /// count (the search of SLEB, arXiv 2402.09025, with KL to the full model as the score); or the plain ranking.
   func suggestDrop(
-    given outcomes: [Component: Outcome], means: ComponentMeans?, monitor: (_ done: Double, _ activity: String) throws -> Void
+    given outcomes: [Component: Outcome], means: ComponentMeans?, monitor: (_ flops: Double, _ activity: String) throws -> Void
   ) throws -> [DropStep] {
     let count = min(options.suggestDrop, model.layers.count - 1)
     if options.oneShot {
@@ -23,15 +23,13 @@ extension AblationStudy {
     }
     var removed: Set<Int> = []
     var steps: [DropStep] = []
-    var done = 0.0
     for step in 0..<count {
       let candidates: [Component: Outcome]
       if step == 0, model.layers.indices.allSatisfy({ outcomes[.layer($0)] != nil }) {
         candidates = outcomes
       } else {
         candidates = try measureLayers(without: removed, means: means) {
-          done += $0
-          try monitor(done, "removal \(step + 1) of \(count)")
+          try monitor($0, "removal \(step + 1) of \(count)")
         }
       }
       guard let best = ranked(candidates).first(where: { !removed.contains($0) }), let outcome = candidates[.layer(best)] else { break }
@@ -80,6 +78,7 @@ extension AblationStudy {
 
   /// About what the greedy search costs; which layers go is not known beforehand, so half of each pass is assumed.
   func greedyFlops(dropping count: Int) -> Double {
+    if options.oneShot { return 0 }
     let all = model.config.layers.indices.reduce(0) { $0 + cost.flops(.layer($1)) }
     return Double(max(0, count - 1)) * all * 0.9
   }

@@ -1,0 +1,103 @@
+import Formats
+import JSON
+
+/// One text of a calibration or training file.
+public enum CorpusText: Sendable, Equatable {
+  case plain(String)
+  /// A conversation, to be rendered with the model's chat template.
+  case messages([JSON])
+}
+
+/// The texts of a file: `.txt` is one text per line, `.json` an array of strings, `.jsonl` one object per line with `text`,
+/// `prompt` (+ `completion`), `instruction` (+ `input`, `output`) or `messages`.
+public struct Corpus: Sendable {
+  public let path: String
+  public let texts: [CorpusText]
+  /// SHA-256 of the file, hex.
+  public let sha256: String
+
+  public init(path: String) throws(FormatError) {
+    let file = try MappedFile(path: path)
+    let bytes = file.bytes.bindMemory(to: UInt8.self)
+    var hash = SHA256()
+    hash.update(file.bytes)
+    self.path = path
+    sha256 = hash.hexDigest()
+    switch path.split(separator: ".").last.map({ $0.lowercased() }) {
+    case "json": texts = try Corpus.array(bytes, path)
+    case "jsonl": texts = try Corpus.objects(bytes, path)
+    case "txt": texts = try Corpus.lines(bytes, path).map { .plain($0.text) }
+    default: throw FormatError(path, nil, "texts come as .txt (one per line), .json (an array of strings) or .jsonl (objects)")
+    }
+    if texts.isEmpty { throw FormatError(path, nil, "there is no text in this file") }
+  }
+
+  /// Lines that are not blank, without their line ends.
+  private static func lines(_ bytes: UnsafeBufferPointer<UInt8>, _ path: String) throws(FormatError) -> [(number: Int, text: String)] {
+    var lines: [(number: Int, text: String)] = []
+    var (start, number) = (0, 0)
+    while start < bytes.count {
+      let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) ?? bytes.count
+      number += 1
+      let stop = end > start && bytes[end - 1] == UInt8(ascii: "\r") ? end - 1 : end
+      guard let text = String(validating: bytes[start..<stop], as: UTF8.self) else {
+        throw FormatError(path, "line \(number)", "not valid UTF-8")
+      }
+      if text.utf8.contains(where: { $0 != 0x20 && $0 != 0x09 }) { lines.append((number, text)) }
+      start = end + 1
+    }
+    return lines
+  }
+
+  private static func array(_ bytes: UnsafeBufferPointer<UInt8>, _ path: String) throws(FormatError) -> [CorpusText] {
+    let value: JSON
+    do throws(JSONError) { value = try JSON(parsing: bytes) } catch { throw FormatError(path, nil, "\(error)") }
+    guard let elements = value.array else { throw FormatError(path, nil, "expected a JSON array of strings") }
+    var texts: [CorpusText] = []
+    for (index, element) in elements.enumerated() {
+      guard let text = element.string else { throw FormatError(path, "element \(index)", "expected a string") }
+      texts.append(.plain(text))
+    }
+    return texts
+  }
+
+  private static func objects(_ bytes: UnsafeBufferPointer<UInt8>, _ path: String) throws(FormatError) -> [CorpusText] {
+    var texts: [CorpusText] = []
+    for line in try lines(bytes, path) {
+      let value: JSON
+      do throws(JSONError) { value = try JSON(parsing: line.text) } catch { throw FormatError(path, "line \(line.number)", "\(error)") }
+      guard let text = CorpusText(object: value) else {
+        throw FormatError(path, "line \(line.number)", "expected an object with text, prompt, instruction or messages")
+      }
+      texts.append(text)
+    }
+    return texts
+  }
+}
+
+extension CorpusText {
+  init?(object: JSON) {
+    if let text = object["text"]?.string {
+      self = .plain(text)
+    } else if let messages = object["messages"]?.array {
+      self = .messages(messages)
+    } else if let prompt = object["prompt"]?.string {
+      self = .plain(prompt + (object["completion"]?.string ?? ""))
+    } else if let instruction = object["instruction"]?.string {
+      self = .plain(CorpusText.alpaca(instruction, input: object["input"]?.string ?? "", output: object["output"]?.string ?? ""))
+    } else {
+      return nil
+    }
+  }
+
+  /// The prompt of Stanford Alpaca, which instruction data of this shape was made for.
+  private static func alpaca(_ instruction: String, input: String, output: String) -> String {
+    let context = input.isEmpty ? "" : "### Input:\n\(input)\n\n"
+    let lead =
+      input.isEmpty
+      ? "Below is an instruction that describes a task. Write a response that appropriately completes the request."
+      : "Below is an instruction that describes a task, paired with an input that provides further context. "
+        + "Write a response that appropriately completes the request."
+    return "\(lead)\n\n### Instruction:\n\(instruction)\n\n\(context)### Response:\n\(output)"
+  }
+}
