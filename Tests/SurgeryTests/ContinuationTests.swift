@@ -66,7 +66,7 @@ struct ContinuationTests {
     #expect(try AblationReport(merging: parts).json == JSON(parsing: expected.text()))
     if count > 1 {
       #expect(throws: MergeError.missing(parts: [1], count: count)) {
-        try AblationReport(merging: parts.filter { $0.report["shard"]?["index"]?.int != 1 })
+        try AblationReport(merging: parts.filter { $0.report["shard"]?["index"]?.int != 2 })
       }
     }
   }

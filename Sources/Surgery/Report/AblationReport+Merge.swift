@@ -21,10 +21,11 @@ extension AblationReport {
     for part in parts {
       guard part.report["format"]?.string == "hoof-ablation" else { throw .notAPart(path: part.path, reason: "not a hoof ablation report") }
       guard part.report["version"]?.int == 1 else { throw .notAPart(path: part.path, reason: "a report of another version") }
-      guard let index = part.report["shard"]?["index"]?.int, let count = part.report["shard"]?["count"]?.int, count > 0, index >= 0, index < count
-      else { throw .notAPart(path: part.path, reason: "not a part of a sharded study (no 'shard')") }
-      guard ordered.updateValue(part, forKey: index) == nil else {
-        throw .notAPart(path: part.path, reason: "part \(index + 1) is given twice")
+      guard let number = part.report["shard"]?["index"]?.int, let count = part.report["shard"]?["count"]?.int, number > 0, number <= count else 
+        throw .notAPart(path: part.path, reason: "not a part of a sharded study (no 'shard')")
+      }
+      guard ordered.updateValue(part, forKey: number - 1) == nil else {
+        throw .notAPart(path: part.path, reason: "part \(number) is given twice")
       }
     }
     guard let first = ordered[0] else { throw .missing(parts: [0], count: parts.first?.report["shard"]?["count"]?.int ?? 1) }

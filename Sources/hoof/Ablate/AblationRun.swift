@@ -1,0 +1,142 @@
+import Evaluation
+import Formats
+import Glibc
+import JSON
+import Surgery
+import TensorCore
+import Terminal
+import Tokenization
+import Transformer
+
+/// One run of `hoof ablate MODEL`: reads and checks everything, studies, writes the report.
+struct AblationRun {
+  private let arguments: Arguments
+  private let modelPath: String
+  private let calibrationPath: String
+  private let options: StudyOptions
+  /// Where the report goes; a part started by mpirun has its place in the name.
+  private let output: String?
+
+  init(_ arguments: Arguments) throws {
+    self.arguments = arguments
+    let models = arguments.all("MODEL")
+    guard models.count == 1 else { throw UsageError(command: "ablate", "one model at a time; to join reports, use --merge") }
+    modelPath = models[0]
+    guard let calibration = arguments.string("calibration") else {
+      throw UsageError(command: "ablate", "--calibration FILE is missing: the prompts to measure on")
+    }
+    calibrationPath = calibration
+    if arguments.has("one-shot"), !arguments.has("suggest-drop") { throw UsageError(command: "ablate", "--one-shot goes with --suggest-drop K") }
+    if arguments.has("resume"), !arguments.has("output") { throw UsageError(command: "ablate", "--resume needs -o: the journal lies beside the report") }
+
+    var options = StudyOptions()
+    options.sublayers = arguments.has("sublayers")
+    options.heads = arguments.indices("head-layers").map { .layers(Set($0)) } ?? (arguments.has("heads") ? .all : .none)
+    options.keyHeads = arguments.has("kv-groups")
+    options.neurons = arguments.has("neurons")
+    options.proxies = arguments.has("proxies")
+    options.replacement = arguments.string("ablation").flatMap(Replacement.init) ?? .zero
+    options.suggestDrop = arguments.int("suggest-drop") ?? 0
+    options.oneShot = arguments.has("one-shot")
+    let shard = try arguments.string("shard").map(ShardArgument.init)
+    options.shard = shard?.shard
+    self.options = options
+    output = arguments.string("output").map { shard?.path(for: $0) ?? $0 }
+  }
+
+  func run() throws {
+    Interrupt.catchSignals()
+    try refuseExisting()
+    let source = try ModelSource.open(path: modelPath)
+    try check(source)
+    let calibration = try readCalibration(source)
+    try source.checkFinite()
+    let backend = try openBackend(arguments)
+    let model = try Llama(source, on: backend)
+
+    let budget = arguments.int("memory") ?? min(4 << 30, backend.memory().free / 2)
+    let freshPlan = StudyPlan(lengths: calibration.prompts.map(\.count), config: source.config, budget: budget)
+    let fingerprint = source.fingerprint()
+    let journal = try openJournal(fingerprint, calibration, backend, freshPlan)
+    let study = AblationStudy(model, prompts: calibration.prompts, options: options, plan: journal?.plan ?? freshPlan)
+
+    let start = ContinuousClock.now
+    let progress = Progress("ablating", total: study.totalFlops, unit: .operations, quiet: arguments.has("quiet"))
+    let saved = journal.map { "what was measured is in \($0.path); the same command with --resume goes on from there" }
+    let result = try study.run(journal: journal) { piece in
+      if piece.isKnown { progress.skip(piece.flops) } else { progress.advance(by: piece.flops, label: piece.activity) }
+      try Interrupt.check(saved: saved)
+    }
+    progress.finish()
+    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    guard result.baseline.crossEntropy.isFinite else {
+      throw CommandError("the model's own loss is not a number", at: modelPath, advice: "its weights overflow: check the file it was made from")
+    }
+    noteSpeed(result, study, seconds)
+
+    let report = AblationReport(
+      result, of: study, subject: .init(path: modelPath, fingerprint: fingerprint, config: source.config),
+      calibration: .init(path: calibration.path, sha256: calibration.sha256, maxTokens: calibration.maxTokens), backend: backend.name,
+      seconds: seconds)
+    try write(report, arguments, to: output)
+    journal?.remove()
+  }
+
+  /// Before hours of work, not after.
+  private func refuseExisting() throws {
+    for path in [output, arguments.string("html")].compactMap({ $0 }) {
+      if !arguments.has("force"), access(path, F_OK) == 0 {
+        throw CommandError("the output exists already", at: path, advice: "--force replaces it")
+      }
+      let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+      guard access(folder, W_OK) == 0 else {
+        throw CommandError("cannot write the report: \(String(cString: strerror(errno)))", at: folder, advice: "choose another folder with -o")
+      }
+    }
+  }
+
+  private func check(_ source: ModelSource) throws {
+    let count = source.config.layers.count
+    if let beyond = arguments.indices("head-layers")?.first(where: { $0 >= count }) {
+      throw UsageError(command: "ablate", "--head-layers: there is no layer \(beyond); \(modelPath) has layers 0 to \(count - 1)")
+    }
+    if options.suggestDrop >= count {
+      throw UsageError(command: "ablate", "--suggest-drop \(options.suggestDrop): \(modelPath) has only \(count) layers, and one has to stay")
+    }
+  }
+
+  private func readCalibration(_ source: ModelSource) throws -> Calibration {
+    let tokenizer = try loadTokenizer(source)
+    return try Calibration(
+      path: calibrationPath, tokenizer: tokenizer, config: source.config, maxTokens: arguments.int("max-tokens") ?? 64,
+      bos: !arguments.has("no-bos")
+    ) { (messages) throws(FormatError) in try renderChat(messages, source, tokenizer) }
+  }
+
+  private func openJournal(
+    _ fingerprint: String, _ calibration: Calibration, _ backend: any ComputeBackend, _ plan: StudyPlan
+  ) throws -> StudyJournal? {
+    guard let output else { return nil }
+    let path = output + ".journal"
+    let kind = backend.name.prefix { $0.isLetter }
+    let identity = [fingerprint, calibration.sha256, "\(calibration.maxTokens)", "\(arguments.has("no-bos"))", "\(options)", String(kind)]
+    var hash = SHA256()
+    hash.update(identity.joined(separator: "\n"))
+    let resumes = arguments.has("resume")
+    if !resumes, access(path, F_OK) == 0 {
+      throw CommandError(
+        "an interrupted study left its journal", at: path, advice: "--resume goes on from there; remove the file to start afresh")
+    }
+    let journal = try StudyJournal(path: path, identity: hash.hexDigest(), plan: plan, resuming: resumes)
+    if resumes, !arguments.has("quiet") { Output.note("hoof: \(journal.count) finished pieces found in \(path)") }
+    return journal
+  }
+
+  private func noteSpeed(_ result: AblationStudy.Result, _ study: AblationStudy, _ seconds: Double) {
+    guard !arguments.has("quiet") else { return }
+    let rate = LargeCount(result.flops / seconds)
+    Output.note(
+      "hoof: \(result.outcomes.count) ablations of \(study.prompts.count) prompts in \(TimeSpan(seconds)), "
+        + "\(LargeCount(result.flops))FLOP necessary, \(rate)FLOP/s")
+  }
+}

@@ -1,0 +1,22 @@
+import Evaluation
+import Formats
+import JSON
+import Terminal
+import Tokenization
+
+/// The model's tokenizer, or an error that says what is wrong with it.
+func loadTokenizer(_ source: ModelSource) throws -> Tokenizer {
+  guard let bytes = source.tokenizer else {
+    throw CommandError("the model has no tokenizer", at: source.path, advice: "put its tokenizer.json beside the weights")
+  }
+  do throws(TokenizerError) {
+    let tokenizer = try Tokenizer(json: bytes)
+    guard tokenizer.vocabularySize <= source.config.vocabularySize else {
+      throw CommandError(
+        "the tokenizer does not fit: it has \(tokenizer.vocabularySize) tokens, the model \(source.config.vocabularySize)", at: source.path)
+    }
+    return tokenizer
+  } catch {
+    throw CommandError("tokenizer.json: \(error)", at: source.path)
+  }
+}
