@@ -25,7 +25,7 @@ public struct Matrix: Sendable {
   public func map(_ transform: (Double) -> Double) -> Matrix { Matrix(rows, columns, values.map(transform)) }
 
   /// Elementwise; a second operand of one row is used for every row.
-  func zip(_ other: Matrix, _ transform: (Double, Double) -> Double) -> Matrix {
+  public func zip(_ other: Matrix, _ transform: (Double, Double) -> Double) -> Matrix {
     var out = self
     let isShared = other.rows == 1
     for row in 0..<rows {

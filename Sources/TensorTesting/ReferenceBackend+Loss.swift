@@ -29,6 +29,14 @@ extension Definition {
     }
     return (divergences, dQ)
   }
+
+  /// Cross-entropy of hidden·weightᵀ; dHidden = dLogits·weight, dWeight = dLogitsᵀ·hidden.
+  public static func linearCrossEntropy(
+    hidden: Matrix, weight: Matrix, targets: [Int], scale: Double
+  ) -> (losses: Matrix, dHidden: Matrix, dWeight: Matrix) {
+    let (losses, dLogits) = crossEntropy(logits: matmul(hidden, weight, .right), targets: targets, scale: scale)
+    return (losses, matmul(dLogits, weight, .none), matmul(dLogits, hidden, .left))
+  }
 }
 
 extension ReferenceBackend {
@@ -75,11 +83,10 @@ extension ReferenceBackend {
     dWeight: Tensor?
   ) throws(BackendError) {
     Check.linearCrossEntropy(hidden: hidden, weight: weight, targets: targets, into: losses, dHidden: dHidden, dWeight: dWeight)
-    let (states, matrix) = (load(hidden), load(weight))
-    let logits = Definition.matmul(states, matrix, .right)
-    let result = Definition.crossEntropy(logits: logits, targets: loadIntegers(targets), scale: Double(scale))
+    let result = Definition.linearCrossEntropy(
+      hidden: load(hidden), weight: load(weight), targets: loadIntegers(targets), scale: Double(scale))
     store(result.losses, into: losses)
-    if let dHidden { store(Definition.matmul(result.dLogits, matrix, .none), into: dHidden) }
-    if let dWeight { store(load(dWeight).zip(Definition.matmul(result.dLogits, states, .left), +), into: dWeight) }
+    if let dHidden { store(result.dHidden, into: dHidden) }
+    if let dWeight { store(load(dWeight).zip(result.dWeight, +), into: dWeight) }
   }
 }

@@ -1,0 +1,148 @@
+import TensorCore
+
+extension OpCatalogue {
+  static var elementwise: [OpCase] {
+    var cases: [OpCase] = []
+    for (rows, columns) in oddShapes {
+      for shared in [false, true] {
+        for inPlace in [false, true] {
+          cases.append(add(rows, columns, shared: shared, inPlace: inPlace))
+          cases.append(multiply(rows, columns, shared: shared, inPlace: inPlace))
+        }
+      }
+      cases += [addScaled(rows, columns), sigmoid(rows, columns), sigmoid(rows, columns, inPlace: true), fill(rows, columns, .f32)]
+      cases += [fill(rows, columns, .f16), fill(rows, columns, .bf16)]
+      for from in [DType.f32, .f16, .bf16, .q8_0, .q4_K] {
+        for to in [DType.f32, .f16, .bf16] { cases.append(copy(rows, columns, from, to)) }
+      }
+      cases.append(copy(rows, columns, .i32, .i32))
+    }
+    cases += [copy(5, 512, .q8_0, .q8_0), copy(5, 512, .q4_K, .q4_K), sigmoidExtremes]
+    for from in [DType.f16, .bf16] { for to in [DType.f32, .f16, .bf16] { cases.append(copyEveryPattern(from, to)) } }
+    for to in [DType.f16, .bf16] { cases.append(copyRoundings(to)) }
+    return cases
+  }
+
+  static func add(_ rows: Int, _ columns: Int, shared: Bool = false, inPlace: Bool = false) -> OpCase {
+    binary("add", rows, columns, shared, inPlace) { $0.add($1, $2, into: $3) }
+  }
+
+  static func multiply(_ rows: Int, _ columns: Int, shared: Bool = false, inPlace: Bool = false) -> OpCase {
+    binary("multiply", rows, columns, shared, inPlace) { $0.multiply($1, $2, into: $3) }
+  }
+
+  private static func binary(
+    _ name: String, _ rows: Int, _ columns: Int, _ shared: Bool, _ inPlace: Bool,
+    _ op: @escaping @Sendable (any ComputeBackend, Tensor, Tensor, Tensor) -> Void
+  ) -> OpCase {
+    let shape = Shape(rows, columns)
+    let variant = (shared ? " row" : "") + (inPlace ? " in place" : "")
+    return OpCase(
+      name + variant, group: "Elementwise", shapes: "\(shape)", tolerance: .rounding,
+      bytes: (shared ? 2 : 3) * shape.floatBytes, flops: shape.count
+    ) { arguments throws(BackendError) in
+      let values = arguments.random.matrix(rows, columns)
+      let b = try arguments.input("b", shared ? 1 : rows, columns)
+      let a = inPlace ? try arguments.update("out", values) : try arguments.input("a", values)
+      let out = inPlace ? a : try arguments.output("out", rows, columns)
+      return { op(arguments.backend, a, b, out) }
+    }
+  }
+
+  static func addScaled(_ rows: Int, _ columns: Int) -> OpCase {
+    let shape = Shape(rows, columns)
+    return OpCase(
+      "addScaled", group: "Elementwise", shapes: "\(shape)", tolerance: .rounding, bytes: 3 * shape.floatBytes, flops: 2 * shape.count
+    ) { arguments throws(BackendError) in
+      let x = try arguments.input("x", rows, columns)
+      let y = try arguments.update("y", arguments.random.matrix(rows, columns))
+      return { arguments.backend.addScaled(x, by: -0.37, into: y) }
+    }
+  }
+
+  static func sigmoid(_ rows: Int, _ columns: Int, inPlace: Bool = false) -> OpCase {
+    let shape = Shape(rows, columns)
+    return OpCase(
+      inPlace ? "sigmoid in place" : "sigmoid", group: "Elementwise", shapes: "\(shape)", tolerance: .exponential,
+      bytes: 2 * shape.floatBytes, flops: 3 * shape.count
+    ) { arguments throws(BackendError) in
+      let values = arguments.random.matrix(rows, columns, scale: 4)
+      let x = inPlace ? try arguments.update("out", values) : try arguments.input("x", values)
+      let out = inPlace ? x : try arguments.output("out", rows, columns)
+      return { arguments.backend.sigmoid(x, into: out) }
+    }
+  }
+
+  static var sigmoidExtremes: OpCase {
+    let values: [Double] = [0, -0.0, 1e4, -1e4, 88, -88, 89, -89, 104, -104, .infinity, -.infinity, .nan, 1e-30, -1e-30, 17, -17, 1, -1]
+    return OpCase(
+      "sigmoid extremes", group: "Elementwise", shapes: "\(Shape(1, values.count))", tolerance: .exponential, bytes: 8 * values.count,
+      flops: 3 * values.count
+    ) { arguments throws(BackendError) in
+      let x = try arguments.input("x", Matrix(1, values.count, values))
+      let out = try arguments.output("out", 1, values.count)
+      return { arguments.backend.sigmoid(x, into: out) }
+    }
+  }
+
+  static func fill(_ rows: Int, _ columns: Int, _ dtype: DType) -> OpCase {
+    OpCase(
+      "fill", group: "Elementwise", shapes: "\(Shape(rows, columns))", dtype: dtype, tolerance: .exact,
+      bytes: rows * dtype.rowBytes(columns: columns), flops: 0
+    ) { arguments throws(BackendError) in
+      let out = try arguments.output("out", rows, columns, dtype)
+      return { arguments.backend.fill(out, with: 1.0 / 3) }
+    }
+  }
+
+  static func copy(_ rows: Int, _ columns: Int, _ from: DType, _ to: DType) -> OpCase {
+    let tolerance =
+      from.isDense || to == from
+      ? Tolerance.exact
+      : to == .f32
+        ? Tolerance(1e-14, "scale times quant minus offset: f32 roundings")
+        : Tolerance(1e-6, "an f32 rounding of the decoded value can tip the rounding to the narrow type")
+    return OpCase(
+      "copy to \(to.name)", group: "Copy", shapes: "\(Shape(rows, columns))", dtype: from, tolerance: tolerance,
+      bytes: rows * (from.rowBytes(columns: columns) + to.rowBytes(columns: columns)), flops: 0
+    ) { arguments throws(BackendError) in
+      let x = try arguments.input("x", rows, columns, from)
+      let out = try arguments.output("out", rows, columns, to)
+      return { arguments.backend.copy(x, into: out) }
+    }
+  }
+
+  /// All 65,536 bit patterns of a 2-byte type: subnormals, infinities and every NaN among them.
+  static func copyEveryPattern(_ from: DType, _ to: DType) -> OpCase {
+    OpCase(
+      "copy every pattern to \(to.name)", group: "Copy", shapes: "\(Shape(256, 256))", dtype: from, tolerance: .exact,
+      bytes: 65_536 * (2 + to.block.bytes), flops: 0
+    ) { arguments throws(BackendError) in
+      let patterns = (0..<65_536).flatMap { [UInt8($0 & 0xff), UInt8($0 >> 8)] }
+      let x = try arguments.input("x", bytes: patterns, from, Shape(256, 256))
+      let out = try arguments.output("out", 256, 256, to)
+      return { arguments.backend.copy(x, into: out) }
+    }
+  }
+
+  /// f32 values that lie exactly between two values of the narrow type, one bit to either side of it, and at the ends of its range.
+  static func copyRoundings(_ to: DType) -> OpCase {
+    OpCase(
+      "copy roundings to \(to.name)", group: "Copy", shapes: "\(Shape(321, 257))", tolerance: .exact, bytes: 321 * 257 * 6, flops: 0
+    ) { arguments throws(BackendError) in
+      // bf16 drops 16 fraction bits of an f32, f16 drops 13; more where it is subnormal, which the random exponents cover.
+      let dropped: UInt32 = to == .bf16 ? 16 : 13
+      let half: UInt32 = 1 << (dropped - 1)
+      let tails: [UInt32] = [0, half, half - 1, half + 1, 2 * half - 1, 1]
+      let values = (0..<321 * 257).map { i -> Double in
+        var bits = UInt32(truncatingIfNeeded: arguments.random.next())
+        if i % 3 != 0 { bits = bits & 0x807f_ffff | UInt32(100 + i % 50) << 23 }
+        if i % 3 == 2 { bits = bits & ~(2 * half - 1) | tails[i / 3 % tails.count] }
+        return Double(Float(bitPattern: bits))
+      }
+      let x = try arguments.input("x", Matrix(321, 257, values))
+      let out = try arguments.output("out", 321, 257, to)
+      return { arguments.backend.copy(x, into: out) }
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import TensorCore
+
+extension OpCatalogue {
+  static var norms: [OpCase] {
+    var cases: [OpCase] = []
+    for (rows, columns) in oddShapes + [(5, 288), (2, 4096)] {
+      cases += [rmsNorm(rows, columns), rmsNormBackward(rows, columns, dWeight: true), rmsNormBackward(rows, columns, dWeight: false)]
+    }
+    cases += [rmsNorm(3, 384, scale: 1e4), rmsNorm(3, 384, scale: 1e-6), rmsNormBackward(301, 64, dWeight: true)]
+    return cases
+  }
+
+  static func rmsNorm(_ rows: Int, _ columns: Int, scale: Float = 1) -> OpCase {
+    let shape = Shape(rows, columns)
+    return OpCase(
+      "rmsNorm" + (scale == 1 ? "" : " scale \(scale)"), group: "Norm", shapes: "\(shape)", tolerance: .sum, bytes: 2 * shape.floatBytes,
+      flops: 4 * shape.count
+    ) { arguments throws(BackendError) in
+      let x = try arguments.input("x", arguments.random.matrix(rows, columns, scale: scale))
+      let weight = try arguments.input("weight", 1, columns)
+      let (out, inverseRMS) = (try arguments.output("out", rows, columns), try arguments.output("inverseRMS", rows, 1))
+      return { arguments.backend.rmsNorm(x, weight: weight, epsilon: 1e-5, into: out, inverseRMS: inverseRMS) }
+    }
+  }
+
+  static func rmsNormBackward(_ rows: Int, _ columns: Int, dWeight: Bool) -> OpCase {
+    let shape = Shape(rows, columns)
+    return OpCase(
+      "rmsNormBackward" + (dWeight ? "" : " without dWeight"), group: "Norm", shapes: "\(shape)",
+      tolerance: Tolerance(1e-12, "f32 row sums; with one column dx is the small difference of two large terms", absolute: 0.1),
+      bytes: 3 * shape.floatBytes, flops: 9 * shape.count
+    ) { arguments throws(BackendError) in
+      let (x, weight) = (arguments.random.matrix(rows, columns), arguments.random.matrix(1, columns))
+      let dOut = try arguments.input("dOut", rows, columns)
+      let inverseRMS = try arguments.input("inverseRMS", Definition.rmsNorm(x, weight: weight, epsilon: 1e-5).inverseRMS)
+      let (xTensor, weightTensor) = (try arguments.input("x", x), try arguments.input("weight", weight))
+      let dx = try arguments.output("dx", rows, columns)
+      let dWeight = dWeight ? try arguments.update("dWeight", arguments.random.matrix(1, columns)) : nil
+      return {
+        arguments.backend.rmsNormBackward(dOut, x: xTensor, weight: weightTensor, inverseRMS: inverseRMS, dx: dx, dWeight: dWeight)
+      }
+    }
+  }
+}
