@@ -41,7 +41,7 @@ let package = Package(
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
-    .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "Evaluation", "TensorTesting", "BackendCPU"]),
+    .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON"]),
   ],
   swiftLanguageModes: [.v6],
