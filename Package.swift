@@ -44,7 +44,7 @@ let package = Package(
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
-    .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON"]),

@@ -21,7 +21,8 @@ extension AblationReport {
     for part in parts {
       guard part.report["format"]?.string == "hoof-ablation" else { throw .notAPart(path: part.path, reason: "not a hoof ablation report") }
       guard part.report["version"]?.int == 1 else { throw .notAPart(path: part.path, reason: "a report of another version") }
-      guard let number = part.report["shard"]?["index"]?.int, let count = part.report["shard"]?["count"]?.int, number > 0, number <= count else 
+      guard let number = part.report["shard"]?["index"]?.int, let count = part.report["shard"]?["count"]?.int, number > 0, number <= count
+      else {
         throw .notAPart(path: part.path, reason: "not a part of a sharded study (no 'shard')")
       }
       guard ordered.updateValue(part, forKey: number - 1) == nil else {

@@ -10,7 +10,7 @@ func write(_ report: AblationReport, _ arguments: Arguments, to path: String?) t
   if let page = arguments.string("html") {
     try AtomicFile.write(AblationReportPage.html(report.json), to: page, force: arguments.has("force"))
   }
-  try Output.write(arguments.has("json") ? text : ReportSummary.text(report.json))
+  try Output.write(arguments.has("json") ? text : ReportText.text(report.json))
 }
 
 /// `hoof ablate --merge PART.json… -o OUT`

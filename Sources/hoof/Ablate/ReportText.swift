@@ -2,7 +2,7 @@ import JSON
 import Terminal
 
 /// A report for people at a terminal.
-enum ReportSummary {
+enum ReportText {
   static func text(_ report: JSON) -> String {
     let sections = [header(report), layers(report), extremes(report), correlations(report), suggestion(report)]
     return sections.filter { !$0.isEmpty }.joined(separator: "\n")

@@ -1,0 +1,3 @@
+.PHONY: run test
+run: ; scripts/run.sh
+test: ; scripts/test.sh

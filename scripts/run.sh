@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# The main job on the example model: sets up, builds, and runs a complete ablation study on the CPU. Its report is out/ablation.html.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh
+swift build -c release --product hoof
+hoof=$(swift build -c release --show-bin-path)/hoof
+mkdir -p out
+"$hoof" create examples/talespin-tiny -o out/talespin-tiny.hoof --force
+"$hoof" ablate out/talespin-tiny.hoof --calibration examples/prompts.txt --sublayers --heads --kv-groups --neurons --proxies \
+  --suggest-drop 2 -o out/ablation.json --html out/ablation.html --force --resume "$@"
+echo "The report to look at: $PWD/out/ablation.html"
