@@ -2,9 +2,10 @@
 public enum Check {
   @inline(__always)
   private static func require(_ holds: Bool, _ op: StaticString, _ tensors: [Tensor?]) {
+    // Not a precondition: those lose their message in release builds, and the shapes are what a bug report needs.
     if !holds {
       let shapes = tensors.map { $0.map { "\($0.shape) \($0.dtype.name)" } ?? "nil" }
-      preconditionFailure("\(op): \(shapes.joined(separator: ", "))")
+      fatalError("\(op): \(shapes.joined(separator: ", "))")
     }
   }
 
