@@ -34,6 +34,10 @@ let package = Package(
     .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats"]),
 
+    // Mutation tests of the parsers; a target, not a product
+    .target(name: "Fuzzing", dependencies: ["Formats", "JSON"]),
+    .executableTarget(name: "hoof-fuzz", dependencies: ["Fuzzing"]),
+
     // The command line: the only product module that imports a backend
     .target(name: "Terminal"),
     .executableTarget(
@@ -42,7 +46,7 @@ let package = Package(
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "TensorTesting", "BackendCPU"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.

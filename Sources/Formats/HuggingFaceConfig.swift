@@ -85,7 +85,7 @@ struct HuggingFaceConfig {
     return ids
   }
 
-  private static func rope(_ fields: Fields) throws(FormatError) -> (theta: Double, scaling: LlamaConfig.RopeScaling) {
+  static func rope(_ fields: Fields) throws(FormatError) -> (theta: Double, scaling: LlamaConfig.RopeScaling) {
     let (new, old) = (try fields.fields("rope_parameters"), try fields.fields("rope_scaling"))
     let parameters = new ?? old
     var base = try theta(fields)

@@ -44,7 +44,7 @@ public final class MappedFile: Sendable {
 func systemReason(_ code: Int32) -> String { String(cString: strerror(code)) }
 
 /// The whole of a small file, refused when larger than `limit`.
-func readFile(_ path: String, limit: Int) throws(FormatError) -> [UInt8] {
+package func readFile(_ path: String, limit: Int) throws(FormatError) -> [UInt8] {
   let file = try MappedFile(path: path)
   guard file.byteCount <= limit else { throw FormatError(path, nil, "has \(file.byteCount) bytes; at most \(limit) are allowed") }
   return Array(file.bytes)

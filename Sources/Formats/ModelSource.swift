@@ -45,6 +45,7 @@ public struct ModelSource: Sendable {
   public static func open(path: String) throws(FormatError) -> ModelSource {
     if isFolder(path) { return try HuggingFaceFolder.open(path) }
     let file = try MappedFile(path: path)
+    if file.bytes.starts(with: HoofFile.magic) { return try HoofFile.open(file) }
     if file.bytes.starts(with: Array("GGUF".utf8)) {
       throw FormatError(path, nil, "GGUF files are not read yet; give the Hugging Face folder")
     }
