@@ -36,7 +36,7 @@ struct BarPanel {
     func x(_ value: Double) -> Double { left + axis.position(value) * (right - left) }
 
     drawing.text(title, 0, 13, "title")
-    drawing.text(unit + scale, width, 13, "unit", anchor: "end")
+    drawing.text(unit + scale, right, 13, "unit", anchor: "end")
     for tick in axis.ticks {
       drawing.line(x(tick), BarPanel.top - 4, x(tick), height - 6, "grid")
       drawing.text(NumberText.tick(tick), x(tick), BarPanel.top - 9, "tick", anchor: "middle")
