@@ -66,7 +66,9 @@ struct BarPanel {
     if let error = bar.error, error.isFinite, error > 0 {
       let (low, high) = (x(value - error), x(value + error))
       let middle = y + height / 2
-      drawing.path("M\(low.px) \(middle.px)H\(high.px)M\(low.px) \((middle - 3).px)v6M\(high.px) \((middle - 3).px)v6", "error")
+      let whisker = "M\(low.px) \(middle.px)H\(high.px)M\(low.px) \((middle - 3).px)v6M\(high.px) \((middle - 3).px)v6"
+      drawing.path(whisker, "halo")
+      drawing.path(whisker, "error")
       edge = max(edge, high)
     }
     if showsValues { drawing.text(NumberText.significant(value, 2), edge + 5, y + height / 2 + 4, "value") }

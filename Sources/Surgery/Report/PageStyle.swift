@@ -28,6 +28,7 @@ enum PageStyle {
     svg .label { font-size: 12px } svg .value { font-size: 11px; fill: var(--soft) } svg .strong { font-weight: 700; fill: var(--drop) }
     svg .cell { font-size: 10.5px } svg .tag { font-size: 10px; fill: var(--soft) }
     .grid { stroke: var(--grid) } .axis { stroke: var(--soft); fill: none } .error { stroke: var(--error); fill: none; stroke-width: 1.2 }
+    .halo { stroke: var(--paper); fill: none; stroke-width: 3.4; stroke-opacity: .75 }
     .marker { stroke: var(--drop); stroke-dasharray: 3 3 } .kl { fill: var(--kl) } .proxy { fill: var(--proxy) }
     .kl.cut { fill: url(#hatch-drop); stroke: var(--drop) } .proxy.cut { fill: url(#hatch-drop); stroke: var(--drop) }
     .attention { fill: var(--attention) } .mlp { fill: url(#hatch-mlp); stroke: var(--mlp) }
