@@ -15,7 +15,7 @@ enum PageStyle {
     h1 { font-size: 26px; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; font-weight: 650 }
     h2 { font-size: 18px; margin: 44px 0 2px; font-weight: 650 }
     p { margin: 6px 0; max-width: 76ch } .note, .key, figcaption { color: var(--soft); font-size: 13.5px } .note { margin-bottom: 14px }
-    dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px 24px; margin: 18px 0; padding: 14px 0;
+    dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(138px, 1fr)); gap: 12px 24px; margin: 18px 0; padding: 14px 0;
       border-top: 1px solid var(--rule); border-bottom: 1px solid var(--rule) }
     dt { color: var(--soft); font-size: 12.5px } dd { margin: 0; overflow-wrap: anywhere; font-variant-numeric: tabular-nums }
     ul.summary { padding-left: 20px; margin: 12px 0; max-width: 84ch } ul.summary li { margin: 5px 0 }
@@ -44,6 +44,8 @@ enum PageStyle {
     tbody th { font-weight: 600; text-align: right } tr.marked th { color: var(--drop) }
     details { margin: 10px 0 } summary { cursor: pointer; color: var(--link); font-size: 13.5px }
     footer { margin-top: 48px; border-top: 1px solid var(--rule); padding-top: 10px; color: var(--soft); font-size: 13px }
+    @media (max-width: 560px) { svg:not(.fixed) .title { font-size: 15px } svg:not(.fixed) .label { font-size: 14px }
+      svg:not(.fixed) .tick, svg:not(.fixed) .unit, svg:not(.fixed) .value, svg:not(.fixed) .tag { font-size: 13px } }
     @media print { body { max-width: none; padding: 0; font-size: 11pt } section, svg { break-inside: avoid } .scroll { overflow: visible } svg.fixed { max-width: 100% } }
     """
 
