@@ -31,6 +31,10 @@ let package = Package(
     .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "CKernels"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats"]),
 
+    // Mutation tests of the parsers; a target, not a product
+    .target(name: "Fuzzing", dependencies: ["Formats", "JSON"]),
+    .executableTarget(name: "hoof-fuzz", dependencies: ["Fuzzing"]),
+
     // The command line: the only product module that imports a backend
     .target(name: "Terminal"),
     .executableTarget(
@@ -39,7 +43,7 @@ let package = Package(
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "TensorTesting", "BackendCPU"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON"]),

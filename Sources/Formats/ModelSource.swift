@@ -8,6 +8,22 @@ public struct StoredTensor: Sendable {
   public let shape: Shape
   public let file: MappedFile
   public let range: Range<Int>
+  /// CRC-32C of the bytes as the file states it; nil when the format keeps no checksums.
+  public let checksum: UInt32?
+
+  init(name: String, dtype: DType, shape: Shape, file: MappedFile, range: Range<Int>, checksum: UInt32? = nil) {
+    self.name = name
+    self.dtype = dtype
+    self.shape = shape
+    self.file = file
+    self.range = range
+    self.checksum = checksum
+  }
+
+  /// Rows of `shape.rows` × `dtype.rowBytes`. Not aligned in a safetensors file: load them with `loadUnaligned`.
+  /// Valid as long as `file` is.
+  public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
+  public var rowBytes: Int { dtype.rowBytes(columns: shape.columns) }
 }
 
 /// What a model on disk says, whatever format holds it: a Hugging Face folder or a .hoof file. Everything is checked when this value exists:
@@ -15,6 +31,7 @@ public struct StoredTensor: Sendable {
 public struct ModelSource: Sendable {
   public let path: String
   public let config: LlamaConfig
+  /// The tensors of `config.tensorShapes`, and no others.
   public let tensors: [String: StoredTensor]
   /// The bytes of tokenizer.json; nil when the model has none.
   public let tokenizer: [UInt8]?
@@ -23,4 +40,16 @@ public struct ModelSource: Sendable {
   public let history: [JSON]
   /// For each layer, its index in the model this one was cut from.
   public let originalLayers: [Int]
+
+  /// Opens a Hugging Face folder or a .hoof file; the weights are mapped, not read.
+  public static func open(path: String) throws(FormatError) -> ModelSource {
+    if isFolder(path) { return try HuggingFaceFolder.open(path) }
+    let file = try MappedFile(path: path)
+    if file.bytes.starts(with: HoofFile.magic) { return try HoofFile.open(file) }
+    if file.bytes.starts(with: Array("GGUF".utf8)) {
+      throw FormatError(path, nil, "GGUF files are not read yet; give the Hugging Face folder")
+    }
+    if path.hasSuffix(".safetensors") { throw FormatError(path, nil, "is one file of a model; give the folder it lies in") }
+    throw FormatError(path, nil, "is neither a Hugging Face folder nor a .hoof file")
+  }
 }

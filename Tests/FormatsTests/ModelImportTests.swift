@@ -1,0 +1,165 @@
+import Formats
+import Glibc
+import JSON
+import Synchronization
+import TensorCore
+import Testing
+
+@Suite("Writing .hoof files")
+struct ModelImportTests {
+  private func write(
+    _ source: ModelSource, _ type: DType? = nil, cut: ModelImport.Cut? = nil, in folder: TemporaryFolder, _ name: String = "out.hoof",
+    threads: Int = 2
+  ) throws -> ModelSource {
+    try ModelImport(source, matrixType: type, cut: cut).write(to: folder.file(name), threads: threads)
+    return try ModelSource.open(path: folder.file(name))
+  }
+
+  @Test("kept as it is, every tensor comes back byte for byte", arguments: [DType.f32, .f16, .bf16], [1, 3])
+  func keepsBytes(dtype: DType, shards: Int) throws {
+    let folder = try SmallModels.folder(SmallModels.untied, dtype, shards: shards)
+    let source = try ModelSource.open(path: folder.path)
+    let copy = try write(source, in: folder)
+    #expect(copy.config == source.config)
+    #expect(copy.originalLayers == [0, 1, 2, 3])
+    #expect(Set(copy.tensors.keys) == Set(source.tensors.keys))
+    for (name, tensor) in source.tensors {
+      let copied = try #require(copy.tensors[name])
+      #expect(copied.shape == tensor.shape)
+      if TensorName.isNorm(name) {
+        #expect(copied.dtype == .f32)
+        #expect(copied.values == tensor.values)
+      } else {
+        #expect(copied.dtype == dtype)
+        #expect(copied.bytes.elementsEqual(tensor.bytes))
+      }
+    }
+    try copy.verify()
+    if dtype == .f32 { #expect(copy.fingerprint() == source.fingerprint()) }
+  }
+
+  @Test("widening to f32 is exact, narrowing to bf16 rounds to nearest")
+  func convertsFloats() throws {
+    let folder = try SmallModels.folder(SmallModels.config, .f16)
+    let source = try ModelSource.open(path: folder.path)
+    let wide = try write(source, .f32, in: folder, "wide.hoof")
+    let narrow = try write(wide, .bf16, in: folder, "narrow.hoof")
+    for (name, tensor) in source.tensors where !TensorName.isNorm(name) {
+      #expect(wide.tensors[name]!.values == tensor.values)
+      for (a, b) in zip(narrow.tensors[name]!.values, tensor.values) { #expect(abs(a - b) <= abs(b) / 256) }
+    }
+  }
+
+  @Test("quantised, each value is within half a step of its block", arguments: [DType.f32, .bf16])
+  func quantisesQ8(dtype: DType) throws {
+    let folder = try SmallModels.folder(SmallModels.config, dtype)
+    let source = try ModelSource.open(path: folder.path)
+    let quantised = try write(source, .q8_0, in: folder, "q8.hoof")
+    let back = try write(quantised, .f32, in: folder, "back.hoof")
+    for (name, tensor) in source.tensors where !TensorName.isNorm(name) {
+      #expect(quantised.tensors[name]!.dtype == .q8_0)
+      let columns = tensor.shape.columns
+      let (values, restored) = (tensor.values, back.tensors[name]!.values)
+      for start in stride(from: 0, to: values.count, by: columns) {
+        for block in stride(from: start, to: start + columns, by: 32) {
+          let range = block..<min(block + 32, start + columns)
+          let step = values[range].map(abs).max()! / 127
+          // Half a step for rounding the value; the scale, an f16, is off by up to 2^-11 of 127 steps.
+          for index in range { #expect(abs(values[index] - restored[index]) <= step * 0.57) }
+        }
+      }
+    }
+  }
+
+  @Test("the result does not depend on the number of threads")
+  func threads() throws {
+    let folder = try SmallModels.folder()
+    let source = try ModelSource.open(path: folder.path)
+    _ = try write(source, .q8_0, in: folder, "one.hoof", threads: 1)
+    _ = try write(source, .q8_0, in: folder, "five.hoof", threads: 5)
+    #expect(try folder.read("one.hoof") == folder.read("five.hoof"))
+  }
+
+  @Test("dropping layers renumbers the rest and remembers where they came from, over several cuts")
+  func cuts() throws {
+    let folder = try SmallModels.folder()
+    let source = try ModelSource.open(path: folder.path)
+    let first = try write(source, cut: .init(keepLayers: [3, 0, 2], method: "drop-layers"), in: folder, "first.hoof")
+    let second = try write(
+      first, cut: .init(keepLayers: [1, 2], method: "ablation", details: ["report": "abc"]), in: folder, "second.hoof")
+    #expect(first.originalLayers == [0, 2, 3])
+    #expect(second.originalLayers == [2, 3])
+    #expect(second.config.layers.count == 2)
+    #expect(second.history.count == 2)
+    #expect(second.history[0] == ["method": "drop-layers", "layers_before": 4, "kept_layers": [0, 2, 3], "original_layers": [0, 2, 3]])
+    #expect(
+      second.history[1] == ["method": "ablation", "report": "abc", "layers_before": 3, "kept_layers": [1, 2], "original_layers": [2, 3]])
+    for part in TensorName.Part.allCases {
+      let (old, new) = (source.tensors[TensorName.layer(2, part)]!, second.tensors[TensorName.layer(0, part)]!)
+      #expect(new.bytes.elementsEqual(old.bytes))
+    }
+  }
+
+  @Test("a cut that names no, unknown or repeated layers is refused", arguments: [[], [4], [-1], [1, 1]])
+  func badCuts(layers: [Int]) throws {
+    let folder = try SmallModels.folder()
+    let source = try ModelSource.open(path: folder.path)
+    #expect(throws: FormatError.self) { try ModelImport(source, cut: .init(keepLayers: layers, method: "x")) }
+  }
+
+  @Test("q4_K falls back to q8_0 where its padded rows would be larger, and says so")
+  func fallback() throws {
+    let folder = try SmallModels.folder()
+    let plan = try ModelImport(ModelSource.open(path: folder.path), matrixType: .q4_K)
+    let types = Dictionary(uniqueKeysWithValues: plan.items.map { ($0.name, $0.dtype) })
+    // 64 columns: 144 bytes against 68; 172 columns: 144 against 204.
+    #expect(types[TensorName.layer(0, .query)] == .q8_0)
+    #expect(types[TensorName.layer(0, .down)] == .q4_K)
+    #expect(types[TensorName.finalNorm] == .f32)
+    #expect(plan.notes.count == 1)
+  }
+
+  @Test("the plan's sizes are the file's")
+  func plannedSizes() throws {
+    let folder = try SmallModels.folder(SmallModels.untied, .bf16)
+    let source = try ModelSource.open(path: folder.path)
+    let plan = try ModelImport(source, matrixType: .q8_0, cut: .init(keepLayers: [0, 3], method: "x"))
+    try plan.write(to: folder.file("out.hoof"), threads: 2)
+    let written = try ModelSource.open(path: folder.file("out.hoof"))
+    #expect(plan.after == written.sizes)
+    #expect(plan.before == source.sizes)
+    #expect(plan.before.parameters == SmallModels.untied.parameterCount)
+    #expect(plan.after.parameters == plan.config.parameterCount)
+  }
+
+  @Test("tokenizer and chat template travel unchanged")
+  func carriesTokenizer() throws {
+    let folder = try SmallModels.folder()
+    let tokenizer = "{\"model\": \"\\u00e9 – any bytes\"}\n"
+    try folder.write("tokenizer.json", tokenizer)
+    try folder.write(
+      "tokenizer_config.json", #"{"chat_template": [{"name": "tools", "template": "t"}, {"name": "default", "template": "hi\n{{x}}"}]}"#)
+    let copy = try write(try ModelSource.open(path: folder.path), in: folder)
+    #expect(copy.tokenizer == Array(tokenizer.utf8))
+    #expect(copy.chatTemplate == "hi\n{{x}}")
+    try folder.write("chat_template.jinja", "from the file")
+    #expect(try ModelSource.open(path: folder.path).chatTemplate == "from the file")
+  }
+
+  @Test("progress reaches the total, and a stop leaves no file")
+  func progress() throws {
+    let folder = try SmallModels.folder()
+    let plan = try ModelImport(ModelSource.open(path: folder.path), matrixType: .bf16)
+    let seen = Mutex<[(Int, Int)]>([])
+    try plan.write(to: folder.file("a.hoof"), threads: 2) { done, total in
+      seen.withLock { $0.append((done, total)) }
+      return true
+    }
+    let last = try #require(seen.withLock { $0.last })
+    #expect(last.0 == last.1)
+    #expect(last.1 == plan.before.bytes)
+    let names = folder.names()
+    #expect(throws: FormatError.self) { try plan.write(to: folder.file("b.hoof"), threads: 2) { _, _ in false } }
+    #expect(folder.names() == names)
+  }
+}
