@@ -1,10 +1,107 @@
 import JSON
 
-public enum TokenizerError: Error, Sendable, Equatable {
-  case invalid(String)
-}
-
-/// A tokenizer.json of the Llama family.
+/// A tokenizer.json of the Llama family: byte-level BPE (Llama 3) or SentencePiece-style BPE with byte fallback (Llama 2), as the
+/// tokenizers library reads it. A part it does not know is refused by name. Calls may come from many threads at once.
+///
+/// `truncation` and `padding` shape batches, not texts, and are not applied.
 public struct Tokenizer: Sendable {
-  public init(json bytes: [UInt8]) throws(TokenizerError) { throw .invalid("not read yet") }
+  let model: BytePairModel
+  let normalizers: [Normalizer]
+  let preTokenizers: [PreTokenizer]
+  let decoders: [Decoder]?
+  let postProcessor: PostProcessor
+  let addedByID: [Int32: AddedToken]
+  let addedByContent: [String: Int32]
+  /// Tokens looked for in the text as given, and in the normalized text.
+  let rawTokens: AddedTokenFinder
+  let normalizedTokens: AddedTokenFinder
+  let workspaces = WorkspacePool()
+
+  /// Highest id + 1, added tokens included. An embedding matrix needs at least that many rows.
+  public let vocabularySize: Int
+
+  /// Reads the bytes of a tokenizer.json.
+  public init(json bytes: [UInt8]) throws(TokenizerError) {
+    try self.init(file: try bytes.withUnsafeBufferPointer { (bytes) throws(TokenizerError) in try TokenizerFile(bytes) })
+  }
+
+  /// The same from memory that someone else owns, such as a mapped file; it is not kept.
+  public init(json bytes: UnsafeBufferPointer<UInt8>) throws(TokenizerError) { try self.init(file: try TokenizerFile(bytes)) }
+
+  init(file: TokenizerFile) throws(TokenizerError) {
+    let fields = try SettingsFields(
+      file.settings, at: "tokenizer.json",
+      known: ["version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder", "model"])
+    normalizers = try Normalizer.steps(fields.value("normalizer"))
+    preTokenizers = try PreTokenizer.steps(fields.value("pre_tokenizer"))
+    decoders = try Decoder.steps(fields.value("decoder"))
+    let model = try BytePairModel(
+      fields.value("model"), pieces: file.pieces, merges: file.merges, isByteLevel: preTokenizers.contains(where: \.isByteLevel))
+    self.model = model
+
+    let added = try Self.addedTokens(fields, model.pieces)
+    var byID: [Int32: AddedToken] = [:]
+    var byContent: [String: Int32] = [:]
+    var raw = AddedTokenFinder()
+    var normalized = AddedTokenFinder()
+    let state = MatchState()
+    for token in added {
+      byID[token.id] = token
+      byContent[token.content] = token.id
+      if token.isNormalized {
+        normalized.add(token, as: normalizers.reduce(Array(token.content.utf8)) { $1.apply(to: $0, using: state) })
+      } else {
+        raw.add(token, as: Array(token.content.utf8))
+      }
+    }
+    addedByID = byID
+    addedByContent = byContent
+    rawTokens = raw
+    normalizedTokens = normalized
+    vocabularySize = max(model.pieces.idLimit, 1 + Int(added.map(\.id).max() ?? -1))
+    postProcessor = try PostProcessor(fields.value("post_processor")) { byID[$0] != nil || model.pieces.contains($0) }
+  }
+
+  private static func addedTokens(_ fields: SettingsFields, _ pieces: PieceTable) throws(TokenizerError) -> [AddedToken] {
+    guard fields.value("added_tokens") != nil else { return [] }
+    let list = try fields.array("added_tokens")
+    var tokens: [AddedToken] = []
+    var ids: Set<Int32> = []
+    var contents: Set<[UInt8]> = []
+    let idLimit = max(pieces.idLimit, TokenizerFile.idLimit(pieces: pieces.count + list.count))
+    for (index, json) in list.enumerated() {
+      let path = "added_tokens[\(index)]"
+      let token = try AddedToken(json, at: path)
+      let content = Array(token.content.utf8)
+      guard !content.isEmpty else { throw .invalid("\(path).content is empty") }
+      guard Int(token.id) < idLimit else { throw .invalid("\(path).id \(token.id) is far out of range for \(pieces.count) pieces") }
+      guard ids.insert(token.id).inserted else { throw .invalid("\(path).id \(token.id) appears twice") }
+      guard contents.insert(content).inserted else { throw .invalid("\(path).content '\(token.content)' appears twice") }
+      if let other = pieces.bytes(of: token.id), other != content {
+        throw .invalid("\(path).id \(token.id) is '\(String(decoding: other, as: UTF8.self))' in model.vocab, here '\(token.content)'")
+      }
+      if let other = pieces.id(of: content), other != token.id {
+        throw .invalid("\(path).content '\(token.content)' has the id \(other) in model.vocab, here \(token.id)")
+      }
+      tokens.append(token)
+    }
+    return tokens
+  }
+
+  /// What the template puts in front of a text.
+  public var bosTokens: [Int32] { postProcessor.prefix }
+
+  /// What the template puts behind a text.
+  public var endTokens: [Int32] { postProcessor.suffix }
+
+  /// The piece as stored in the file; nil when no token has that id.
+  public func piece(_ id: Int32) -> String? { pieceBytes(id).map { String(decoding: $0, as: UTF8.self) } }
+
+  /// The id of a piece as stored in the file.
+  public func id(of piece: String) -> Int32? { addedByContent[piece] ?? model.pieces.id(of: Array(piece.utf8)) }
+
+  /// Whether the token is left out by `decode(_:skipSpecial: true)`.
+  public func isSpecial(_ id: Int32) -> Bool { addedByID[id]?.isSpecial ?? false }
+
+  func pieceBytes(_ id: Int32) -> [UInt8]? { addedByID[id].map { Array($0.content.utf8) } ?? model.pieces.bytes(of: id) }
 }

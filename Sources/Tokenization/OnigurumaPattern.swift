@@ -1,0 +1,78 @@
+/// Rewrites an Oniguruma expression for PCRE2. What the two read differently is either spelt out or refused by name; only what tokenizers
+/// use is let through.
+struct OnigurumaPattern {
+  private(set) var translated = ""
+  private let path: String
+
+  init(_ pattern: String, at path: String) throws(TokenizerError) {
+    self.path = path
+    let scalars = Array(pattern.unicodeScalars)
+    var at = 0
+    var isInClass = false
+    var afterName = 0
+    while at < scalars.count {
+      let scalar = scalars[at]
+      switch scalar {
+      case "\\":
+        guard at + 1 < scalars.count else { throw .invalid("\(path) ends with a backslash") }
+        try escape(scalars[at + 1], isInClass: isInClass)
+        at += 2
+        // The braces of \p{L} and \x{…} are no repetition.
+        if "pPx".unicodeScalars.contains(scalars[at - 1]), at < scalars.count, scalars[at] == "{" {
+          while at < scalars.count, scalars[at - 1] != "}" {
+            translated.unicodeScalars.append(scalars[at])
+            at += 1
+          }
+          afterName = at
+        }
+        continue
+      case "[" where isInClass: throw .unsupported("\(path): a class inside a class")
+      case "[":
+        isInClass = true
+        // A bracket that closes at once stands for itself; so does one after ^.
+        let classStart = at + 1 < scalars.count && scalars[at + 1] == "^" ? at + 2 : at + 1
+        if classStart < scalars.count, scalars[classStart] == "]" { throw .unsupported("\(path): ']' first in a class") }
+      case "]" where isInClass: isInClass = false
+      case "&" where isInClass && at + 1 < scalars.count && scalars[at + 1] == "&": throw .unsupported("\(path): '&&' in a class")
+      case "(" where !isInClass: try checkGroup(scalars, at)
+      case "+" where !isInClass && at > 0 && scalars[at - 1] == "}" && at != afterName:
+        // Repeats a repetition there, and is possessive here.
+        throw .unsupported("\(path): '}+'")
+      default: break
+      }
+      translated.unicodeScalars.append(scalar)
+      at += 1
+    }
+  }
+
+  private static let groups: [String] = ["(?:", "(?i:", "(?-i:", "(?i)", "(?=", "(?!", "(?<=", "(?<!", "(?>"]
+
+  private func checkGroup(_ scalars: [Unicode.Scalar], _ at: Int) throws(TokenizerError) {
+    guard at + 1 < scalars.count, scalars[at + 1] == "?" || scalars[at + 1] == "*" else { return }
+    let head = scalars[at..<min(at + 5, scalars.count)]
+    guard Self.groups.contains(where: { head.starts(with: $0.unicodeScalars) }) else {
+      throw .unsupported("\(path): the group '\(String(String.UnicodeScalarView(head)))'")
+    }
+  }
+
+  private mutating func escape(_ scalar: Unicode.Scalar, isInClass: Bool) throws(TokenizerError) {
+    switch scalar {
+    // PCRE2's \s holds U+180E, which is no White_Space any more.
+    case "s": translated += "\\p{White_Space}"
+    case "S": translated += "\\P{White_Space}"
+    // PCRE2 10.42 leaves marks and connectors out of \w.
+    case "w": translated += isInClass ? "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}" : "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]"
+    case "W" where !isInClass: translated += "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]"
+    // PCRE2's \v is a class; Oniguruma's is U+000B.
+    case "v": translated += "\\x{0b}"
+    case "p", "P", "d", "D", "r", "n", "t", "f", "A", "z", "x": translated += "\\\(scalar)"
+    case "a"..."z", "A"..."Z", "0"..."9": throw .unsupported("\(path): the escape '\\\(scalar)'")
+    default:
+      guard scalar.isASCII else {
+        translated.unicodeScalars.append(scalar)
+        return
+      }
+      translated += "\\\(scalar)"
+    }
+  }
+}
