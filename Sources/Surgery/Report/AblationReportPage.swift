@@ -129,7 +129,7 @@ public enum AblationReportPage {
     return Markup.section(
       "proxies", "Do cheap scores predict the measurement?",
       note:
-        "Each point is a layer, labelled with its index. A score that ranks the layers as the measured KL does would climb from left to right.",
+        "Each point is a layer, labelled with its index where there is room. A score that ranks the layers as the measured KL does would climb from left to right.",
       "<div class=\"panels scatters\">\(plots.joined())</div>"
         + Markup.folded(
           "Rank correlations", Markup.table(caption: "Rank correlation with KL", head: ["score", "Spearman", "Kendall"], rows: rows)))

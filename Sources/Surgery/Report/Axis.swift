@@ -9,19 +9,21 @@ struct Axis {
   /// Values further below the largest than this are drawn at the axis' end: nothing to see there but rounding.
   private static let greatestDecades = 6.0
 
-  /// `fromZero`: bars need their foot at zero unless the axis is logarithmic.
-  init(_ values: [Double], fromZero: Bool = true, ticks wanted: Int = 4) {
+  /// `fromZero`: bars need their foot at zero unless the axis is logarithmic. `logBeyond`: the ratio from which it is.
+  init(_ values: [Double], fromZero: Bool = true, logBeyond: Double = 100, ticks wanted: Int = 4) {
     let finite = values.filter(\.isFinite)
     let top = finite.max() ?? 1
     let positive = finite.filter { $0 > 0 }
-    if let least = positive.min(), top / least > 100, finite.allSatisfy({ $0 > -1e-6 * top }) {
+    if let least = positive.min(), top / least > logBeyond, finite.allSatisfy({ $0 > -1e-6 * top }) {
       isLog = true
-      let last = log10(top).rounded(.up)
-      let first = max((log10(least) - 0.05).rounded(.down), last - Axis.greatestDecades)
+      let first = max((log10(least) - 0.05).rounded(.down), log10(top).rounded(.up) - Axis.greatestDecades)
       lower = pow(10, first)
-      upper = pow(10, max(last, first + 1))
+      upper = Axis.roundUp(top)
+      let last = log10(upper)
       let step = max(1, Int((last - first) / Double(wanted + 1) + 0.999))
-      ticks = stride(from: Int(first), through: Int(max(last, first + 1)), by: step).map { pow(10, Double($0)) }
+      let decades = stride(from: first, through: last + 1e-9, by: Double(step)).map { pow(10, $0) }
+      let top = upper
+      ticks = decades.count > 2 ? decades : decades.flatMap { [$0, 2 * $0, 5 * $0] }.filter { $0 <= top * 1.001 }
       return
     }
     isLog = false
@@ -36,6 +38,12 @@ struct Axis {
     lower = first * step
     upper = last * step
     ticks = stride(from: first, through: last, by: 1).map { $0 * step }
+  }
+
+  /// The next of 1, 2, 5 × 10ⁿ.
+  private static func roundUp(_ value: Double) -> Double {
+    let base = pow(10, log10(value).rounded(.down))
+    return [1, 2, 5, 10].first { $0 * base >= value * 0.9999 }! * base
   }
 
   private static func roundStep(_ rough: Double) -> Double {

@@ -36,7 +36,7 @@ struct BarPanel {
     func x(_ value: Double) -> Double { left + axis.position(value) * (right - left) }
 
     drawing.text(title, 0, 13, "title")
-    drawing.text(unit + scale, width, 13, "unit", anchor: "end")
+    drawing.text(unit + scale, right, 13, "unit", anchor: "end")
     for tick in axis.ticks {
       drawing.line(x(tick), BarPanel.top - 4, x(tick), height - 6, "grid")
       drawing.text(NumberText.tick(tick), x(tick), BarPanel.top - 9, "tick", anchor: "middle")
@@ -66,7 +66,9 @@ struct BarPanel {
     if let error = bar.error, error.isFinite, error > 0 {
       let (low, high) = (x(value - error), x(value + error))
       let middle = y + height / 2
-      drawing.path("M\(low.px) \(middle.px)H\(high.px)M\(low.px) \((middle - 3).px)v6M\(high.px) \((middle - 3).px)v6", "error")
+      let whisker = "M\(low.px) \(middle.px)H\(high.px)M\(low.px) \((middle - 3).px)v6M\(high.px) \((middle - 3).px)v6"
+      drawing.path(whisker, "halo")
+      drawing.path(whisker, "error")
       edge = max(edge, high)
     }
     if showsValues { drawing.text(NumberText.significant(value, 2), edge + 5, y + height / 2 + 4, "value") }

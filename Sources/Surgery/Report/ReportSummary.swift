@@ -58,7 +58,9 @@ struct ReportSummary {
   private var proxies: String? {
     let rated = data.correlations.compactMap { name, value in value.spearman.map { (name, $0) } }.sorted { ($0.1, $1.0) > ($1.1, $0.0) }
     guard let best = rated.first, data.layers.count > 2 else { return nil }
+    let figure = NumberText.fixed(best.1, 2)
+    let names = rated.filter { NumberText.fixed($0.1, 2) == figure }.map { ReportData.title($0.0).lowercased() }
     return
-      "The cheap score that ranks layers most like the measurement is \(ReportData.title(best.0).lowercased()) (Spearman \(NumberText.fixed(best.1, 2)))."
+      "Of the cheap scores, \(names.joined(separator: " and ")) rank\(names.count == 1 ? "s" : "") the layers most like the measurement (Spearman \(figure))."
   }
 }

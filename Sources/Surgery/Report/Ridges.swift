@@ -9,7 +9,7 @@ struct Ridges {
 
   private static let bins = 48
   private static let gutter = 30.0
-  private static let width = 520.0
+  private static let width = 440.0
 
   func svg() -> String {
     let rowHeight = rows.count <= 12 ? 34.0 : 24

@@ -6,9 +6,9 @@ struct Scatter {
 
   func svg() -> String {
     let points = layers.compactMap { layer in layer.kl.flatMap { kl in layer.proxies[proxy].map { (layer.index, $0, kl) } } }
-    let across = Axis(points.map(\.1), fromZero: false)
-    let up = Axis(points.map(\.2), fromZero: false)
-    let (width, height, left, right, top, bottom) = (290.0, 262.0, 48.0, 278.0, 54.0, 212.0)
+    let across = Axis(points.map(\.1), fromZero: false, logBeyond: 10, ticks: 3)
+    let up = Axis(points.map(\.2), fromZero: false, logBeyond: 10)
+    let (width, height, left, right, top, bottom) = (284.0, 262.0, 48.0, 274.0, 54.0, 212.0)
     let title = ReportData.title(proxy)
     var drawing = Drawing(width: width, height: height, label: "\(title) against KL per layer; \(figures)")
     drawing.text(title, 0, 13, "title")
@@ -30,7 +30,14 @@ struct Scatter {
       drawing.circle(
         x(value), y(kl), 3.5, "point",
         title: "layer \(layer): \(title.lowercased()) \(NumberText.significant(value)), KL \(NumberText.significant(kl)) nats")
-      if points.count <= 40 { drawing.text("\(layer)", x(value) + 5, y(kl) - 4, "tag") }
+    }
+    // A label that would cover another is left out; the point's tooltip still names the layer.
+    var labelled: [(x: Double, y: Double)] = []
+    for (layer, value, kl) in points.sorted(by: { $0.2 > $1.2 }) {
+      let spot = (x: x(value) + 5, y: y(kl) - 4)
+      guard labelled.allSatisfy({ abs($0.x - spot.x) > 14 || abs($0.y - spot.y) > 9 }) else { continue }
+      labelled.append(spot)
+      drawing.text("\(layer)", spot.x, spot.y, "tag")
     }
     return drawing.svg()
   }
