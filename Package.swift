@@ -22,7 +22,7 @@ let package = Package(
       name: "BackendCPU", dependencies: ["TensorCore", "CKernels", "COpenBLAS"],
       linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .target(name: "BackendCUDA", dependencies: ["TensorCore", "CKernels"]),
-    .target(name: "TensorTesting", dependencies: ["TensorCore"], swiftSettings: optimized),
+    .target(name: "TensorTesting", dependencies: ["TensorCore", "JSON"], swiftSettings: optimized),
 
     // Models and what is done to them; none of these may import a backend
     .target(name: "JSON"),
@@ -44,7 +44,7 @@ let package = Package(
       name: "hoof",
       dependencies: ["Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
 
-    .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON"]),
+    .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
