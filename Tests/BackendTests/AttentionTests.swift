@@ -8,7 +8,9 @@ import Testing
 @Suite struct AttentionTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let level: UInt32, headDim: Int, group: Int, causal: Bool
-    var testDescription: String { "\(String(cString: hoof_simd_name(hoof_simd(rawValue: level)))), D \(headDim), group \(group), causal \(causal)" }
+    var testDescription: String {
+      "\(String(cString: hoof_simd_name(hoof_simd(rawValue: level)))), D \(headDim), group \(group), causal \(causal)"
+    }
   }
   static let cases = KernelTests.levels.flatMap { level in
     [(8, 1, true), (16, 2, true), (64, 3, true), (41, 1, false), (128, 2, true), (64, 8, false)].map {

@@ -42,7 +42,9 @@ import Testing
     let column = { (i: Int) in (0..<rows).map { x[$0 * n + i] } }
     let row = { (r: Int) in (0..<n).map { x[r * n + $0] } }
     try on.expect(1, n, { i in column(i).reduce(0, +) }, 2e-4) { on.backend.columnSums(x.tensor, beta: 0, into: $0) }
-    try on.expect(rows, 1, { r in (0..<n).reduce(0) { $0 + x[r * n + $1] * y[r * n + $1] } }, 1e-5) { on.backend.rowDots(x.tensor, y.tensor, into: $0) }
+    try on.expect(rows, 1, { r in (0..<n).reduce(0) { $0 + x[r * n + $1] * y[r * n + $1] } }, 1e-5) {
+      on.backend.rowDots(x.tensor, y.tensor, into: $0)
+    }
     try on.expect(rows, 1, { r in log(row(r).reduce(0) { $0 + exp($1) }) }, 1e-6) { on.backend.rowLogSumExp(x.tensor, into: $0) }
     let winners = try Tensor(rows, 1, .i32, on: on.backend)
     on.backend.rowArgmax(x.tensor, into: winners)
@@ -64,21 +66,33 @@ import Testing
   func norm(_ c: Case) throws {
     let on = try Bench(c.backend), n = c.columns, rows = 131
     let x = try on.input(rows, n, 1), w = try on.input(1, n, 2), g = try on.input(rows, n, 3)
-    let s = (0..<rows).map { r in 1 / sqrt((0..<n).reduce(0) { $0 + x[r * n + $1] * x[r * n + $1] } / Double(n) + 1e-5) }
-    let dots = (0..<rows).map { r in (0..<n).reduce(0) { $0 + x[r * n + $1] * w[$1] * g[r * n + $1] } }
+    let s = (0..<rows).map { (r: Int) -> Double in
+      let squares: Double = (0..<n).reduce(0) { $0 + x[r * n + $1] * x[r * n + $1] }
+      return 1 / sqrt(squares / Double(n) + 1e-5)
+    }
+    let dots = (0..<rows).map { (r: Int) -> Double in (0..<n).reduce(0) { $0 + x[r * n + $1] * w[$1] * g[r * n + $1] } }
     let inverse = try on.output(rows, 1), dWeight = try on.output(1, n)
     try on.expect(rows, n, { i in x[i] * s[i / n] * w[i % n] }) {
       on.backend.rmsNorm(x.tensor, weight: w.tensor, epsilon: 1e-5, into: $0, inverseRMS: inverse.tensor)
     }
     try inverse.expect { s[$0] }
     on.backend.fill(dWeight.tensor, with: 2)
-    try on.expect(rows, n, { i in s[i / n] * w[i % n] * g[i] - x[i] * pow(s[i / n], 3) / Double(n) * dots[i / n] }, 2e-5) {
+    let slope = { (i: Int) -> Double in
+      let inverse = s[i / n], pull = inverse * inverse * inverse / Double(n) * dots[i / n]
+      return inverse * w[i % n] * g[i] - x[i] * pull
+    }
+    try on.expect(rows, n, slope, 2e-5) {
       on.backend.rmsNormBackward(g.tensor, x: x.tensor, weight: w.tensor, inverseRMS: inverse.tensor, dx: $0, dWeight: dWeight.tensor)
     }
-    try dWeight.expect(1e-4) { i in 2 + (0..<rows).reduce(0) { $0 + g[$1 * n + i] * x[$1 * n + i] * s[$1] } }
+    try dWeight.expect(1e-4) { i in
+      var sum = 2.0
+      for r in 0..<rows { sum += g[r * n + i] * x[r * n + i] * s[r] }
+      return sum
+    }
   }
 
-  @Test("losses, divergences and their gradients agree with Double", arguments: cases + levels.map { Case(level: $0.rawValue, columns: 4099) })
+  @Test(
+    "losses, divergences and their gradients agree with Double", arguments: cases + levels.map { Case(level: $0.rawValue, columns: 4099) })
   func losses(_ c: Case) throws {
     let on = try Bench(c.backend), n = c.columns, rows = 5
     let p = try on.input(rows, n, 1, scale: 8), q = try on.input(rows, n, 2, scale: 8)
@@ -99,10 +113,14 @@ import Testing
     try on.expect(rows, n, { i in 0.5 * (sq[i] - sp[i]) }) {
       on.backend.klDivergence(of: p.tensor, from: q.tensor, scale: 0.5, into: divergences.tensor, dQ: $0)
     }
-    try divergences.expect(1e-6) { r in (r * n..<(r + 1) * n).reduce(0) { $0 + sp[$1] * (log(sp[$1]) - log(sq[$1])) } }
+    try divergences.expect(1e-6) { r in
+      (r * n..<(r + 1) * n).reduce(0.0) { sum, i in sum + sp[i] * (log(sp[i]) - log(sq[i])) }
+    }
   }
 
-  @Test("the divergence of nearly equal rows is right to 1e-7, of equal rows exactly 0", arguments: levels.map { Case(level: $0.rawValue, columns: 5003) })
+  @Test(
+    "the divergence of nearly equal rows is right to 1e-7, of equal rows exactly 0",
+    arguments: levels.map { Case(level: $0.rawValue, columns: 5003) })
   func nearlyEqual(_ c: Case) throws {
     let on = try Bench(c.backend), n = c.columns
     let p = try on.input(1, n, 1, scale: 20)
@@ -114,7 +132,10 @@ import Testing
       let q = try Tensor(values, rows: 1, columns: n, on: on.backend)
       let zp = (0..<n).map { p[$0] }, zq = values.map(Double.init)
       let lp = log(zp.reduce(0) { $0 + exp($1) }), lq = log(zq.reduce(0) { $0 + exp($1) })
-      let kl = (0..<n).reduce(0) { $0 + exp(zp[$1] - lp) * ((zp[$1] - lp) - (zq[$1] - lq)) }
+      let kl = (0..<n).reduce(0.0) { sum, i in
+        let a = zp[i] - lp, b = zq[i] - lq
+        return sum + exp(a) * (a - b)
+      }
       on.backend.klDivergence(of: p.tensor, from: q, scale: 1, into: out.tensor, dQ: nil)
       #expect(abs(Double(try out.tensor.floats()[0]) - kl) < 1e-7)
     }
@@ -144,7 +165,9 @@ import Testing
     #expect(try gated.floats().map { $0 == 0 ? 0 : $0 } == [0, 0, 0, 200, 1e30, inf])
   }
 
-  @Test("rotation turns pairs and turns them back", arguments: levels.flatMap { l in [8, 24, 64, 66].map { Case(level: l.rawValue, columns: $0) } })
+  @Test(
+    "rotation turns pairs and turns them back",
+    arguments: levels.flatMap { l in [8, 24, 64, 66].map { Case(level: l.rawValue, columns: $0) } })
   func rope(_ c: Case) throws {
     let on = try Bench(c.backend), d = c.columns, half = d / 2, heads = 3
     let rates = try on.input(1, half, 9)
@@ -183,9 +206,12 @@ import Testing
         on.backend.maskGroupsBackward(g.tensor, x: x.tensor, mask: mask.tensor, dx: $0, dMask: dMask.tensor)
       }
       try dMask.expect(1e-4) { i in
-        (own ? i / groups..<i / groups + 1 : 0..<rows).reduce(1) { sum, r in
-          (0..<width).reduce(sum) { $0 + g[r * n + i % groups * width + $1] * x[r * n + i % groups * width + $1] }
+        var sum = 1.0
+        for r in own ? i / groups..<i / groups + 1 : 0..<rows {
+          let first = r * n + i % groups * width
+          for c in first..<first + width { sum += g[c] * x[c] }
         }
+        return sum
       }
     }
   }
@@ -198,9 +224,10 @@ import Testing
     on.backend.multiply(v.tensor, v.tensor, into: square.tensor)
     let second = try square.tensor.floats().map(Double.init)
     let update = AdamW(rate: 0.01, decay: 0.1, gradientScale: 0.5, step: 3)
-    let expected = (0..<n).map { i in
+    let expected = (0..<n).map { (i: Int) -> Double in
       let gradient = g[i] * 0.5, first = 0.9 * m[i] + 0.1 * gradient, square = 0.95 * second[i] + 0.05 * gradient * gradient
-      let step = first / (1 - pow(0.9, 3)) / (sqrt(square / (1 - pow(0.95, 3))) + 1e-8)
+      let root = sqrt(square / (1 - pow(0.95, 3))) + 1e-8
+      let step = first / (1 - pow(0.9, 3)) / root
       return p[i] - 0.01 * (step + 0.1 * p[i])
     }
     let rounded = try Tensor(1, n, .bf16, on: on.backend)
@@ -220,7 +247,11 @@ import Testing
     let table = try on.output(4, n)
     on.backend.fill(table.tensor, with: 1)
     on.backend.scatterAddRows(x.tensor, at: try Tensor(ids, on: on.backend), into: table.tensor)
-    try table.expect(1e-5) { i in (0..<50).filter { Int(ids[$0]) == i / n }.reduce(1) { $0 + x[$1 * n + i % n] } }
+    try table.expect(1e-5) { i in
+      var sum = 1.0
+      for r in 0..<50 where Int(ids[r]) == i / n { sum += x[r * n + i % n] }
+      return sum
+    }
   }
 }
 
