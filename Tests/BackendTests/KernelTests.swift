@@ -37,7 +37,7 @@ import Testing
 
   @Test("reductions agree with Double", arguments: cases)
   func reductions(_ c: Case) throws {
-    let on = try Bench(c.backend), n = c.columns, rows = 300
+    let on = try Bench(c.backend), n = c.columns, rows = 141
     let x = try on.input(rows, n, 1, scale: 4), y = try on.input(rows, n, 2), w = try on.input(rows, 1, 3)
     let column = { (i: Int) in (0..<rows).map { x[$0 * n + i] } }
     let row = { (r: Int) in (0..<n).map { x[r * n + $0] } }
@@ -92,7 +92,7 @@ import Testing
   }
 
   @Test(
-    "losses, divergences and their gradients agree with Double", arguments: cases + levels.map { Case(level: $0.rawValue, columns: 4099) })
+    "losses, divergences and their gradients agree with Double", arguments: cases + levels.map { Case(level: $0.rawValue, columns: 2053) })
   func losses(_ c: Case) throws {
     let on = try Bench(c.backend), n = c.columns, rows = 5
     let p = try on.input(rows, n, 1, scale: 8), q = try on.input(rows, n, 2, scale: 8)
@@ -194,8 +194,8 @@ import Testing
 
   @Test("masks over groups, and their gradients, shared or one per row", arguments: cases)
   func masks(_ c: Case) throws {
-    let on = try Bench(c.backend), groups = c.columns, rows = 260
-    for (width, own) in [(1, false), (1, true), (5, false), (16, true)] {
+    let on = try Bench(c.backend), groups = c.columns, rows = 133
+    for (width, own) in [(1, false), (1, true), (5, false), (5, true)] {
       let n = groups * width
       let x = try on.input(rows, n, 1), g = try on.input(rows, n, 2), mask = try on.input(own ? rows : 1, groups, 3)
       let at = { (i: Int) in mask[(own ? i / n * groups : 0) + i % n / width] }
@@ -312,16 +312,92 @@ struct Fenced {
     let all = try whole.floats()
     let fences = all.prefix(Fenced.fence) + all.suffix(Fenced.fence)
     #expect(fences.allSatisfy { $0 == Fenced.mark }, "wrote outside", sourceLocation: sourceLocation)
-    let worst = (0..<tensor.shape.count).max { a, b in
-      error(all[Fenced.fence + a], expected(a)) < error(all[Fenced.fence + b], expected(b))
+    var worst = (index: 0, error: 0.0)
+    for i in 0..<tensor.shape.count {
+      let error = error(all[Fenced.fence + i], expected(i))
+      if error > worst.error { worst = (i, error) }
     }
-    guard let worst else { return }
-    let got = all[Fenced.fence + worst]
-    #expect(error(got, expected(worst)) <= tolerance, "at \(worst): \(got), not \(expected(worst))", sourceLocation: sourceLocation)
+    guard worst.error > tolerance else { return }
+    Issue.record("at \(worst.index): \(all[Fenced.fence + worst.index]), not \(expected(worst.index))", sourceLocation: sourceLocation)
   }
 
   private func error(_ a: Float, _ b: Double) -> Double {
     let difference = abs(Double(a) - b) / max(1, abs(b))
     return difference.isNaN ? .infinity : difference
+  }
+}
+
+/// What does not depend on the instruction set: memory, threads, and the fused comparison.
+@Suite struct CPUBackendTests {
+  @Test("the fused comparison equals KL, cross-entropy and arg-max taken apart", arguments: KernelTests.cases)
+  func comparison(_ c: KernelTests.Case) throws {
+    let on = try Bench(c.backend), n = c.columns * 5, rows = 4
+    let p = try on.input(rows, n, 1, scale: 9), q = try on.input(rows, n, 2, scale: 9)
+    let targets = try Tensor([0, -1, Int32(n - 1), Int32(n / 2)], on: on.backend)
+    let divergences = try on.output(rows, 1), losses = try on.output(rows, 1)
+    let apart = try (on.output(rows, 1), on.output(rows, 1))
+    let winners = try Tensor(rows, 1, .i32, on: on.backend), expected = try Tensor(rows, 1, .i32, on: on.backend)
+    let pointer = { (x: Tensor) in UnsafeMutablePointer<Float>(bitPattern: x.address.bits)! }
+    let ids = { (x: Tensor) in UnsafeMutablePointer<Int32>(bitPattern: x.address.bits)! }
+    // A NaN in one row must win there and nowhere else.
+    pointer(q.tensor)[2 * n + n / 3] = .nan
+    hoof_compare_rows(
+      on.backend.simd, pointer(p.tensor), pointer(q.tensor), ids(targets), pointer(divergences.tensor), pointer(losses.tensor),
+      ids(winners),
+      rows, n)
+    on.backend.klDivergence(of: p.tensor, from: q.tensor, scale: 1, into: apart.0.tensor, dQ: nil)
+    on.backend.crossEntropy(logits: q.tensor, targets: targets, scale: 1, into: apart.1.tensor, dLogits: nil)
+    on.backend.rowArgmax(q.tensor, into: expected)
+    #expect(try winners.ints() == expected.ints())
+    #expect(try winners.ints()[2] == Int32(n / 3))
+    for (a, b) in try [(divergences, apart.0), (losses, apart.1)] {
+      for (x, y) in zip(try a.tensor.floats(), try b.tensor.floats()) { #expect(x.isNaN ? y.isNaN : abs(x - y) <= 2e-6 * max(1, abs(y))) }
+    }
+  }
+
+  @Test("reductions down the rows do not depend on the number of threads")
+  func threads() throws {
+    let results = try [1, 2, 5].map { threads -> [[Float]] in
+      let on = try Bench(CPUBackend(threads: threads)), rows = 1000, n = 301
+      let x = try on.input(rows, n, 1), g = try on.input(rows, n, 2), w = try on.input(1, n, 3), inverse = try on.input(rows, 1, 4)
+      let sums = try on.output(1, n), dWeight = try on.output(1, n), dMask = try on.output(1, n), dx = try on.output(rows, n)
+      for out in [dWeight, dMask] { on.backend.fill(out.tensor, with: 0) }
+      on.backend.columnSums(x.tensor, beta: 0, into: sums.tensor)
+      on.backend.rmsNormBackward(
+        g.tensor, x: x.tensor, weight: w.tensor, inverseRMS: inverse.tensor, dx: dx.tensor, dWeight: dWeight.tensor)
+      on.backend.maskGroupsBackward(g.tensor, x: x.tensor, mask: w.tensor, dx: dx.tensor, dMask: dMask.tensor)
+      return try [sums, dWeight, dMask].map { try $0.tensor.floats() }
+    }
+    #expect(results[0] == results[1] && results[0] == results[2])
+  }
+
+  @Test("more memory than there is is refused, with both numbers")
+  func outOfMemory() throws {
+    let backend = CPUBackend(threads: 1)
+    let total = backend.memory().total
+    #expect(total > 1 << 28 && backend.memory().free > 0)
+    do throws(BackendError) {
+      _ = try Storage(byteCount: 2 * total, on: backend)
+      Issue.record("allocated twice the machine's memory")
+    } catch {
+      guard case .outOfMemory(let requested, let free) = error else {
+        Issue.record("\(error)")
+        return
+      }
+      #expect(requested == 2 * total && free <= total)
+    }
+  }
+
+  @Test("freed blocks come back, aligned to 64 bytes")
+  func pool() throws {
+    let backend = CPUBackend(threads: 1)
+    for size in [0, 1, 64, 65, 1000, 4097, 3 << 20] {
+      let first = try backend.allocate(byteCount: size)
+      #expect(first.bits != 0 && first.bits % 64 == 0)
+      backend.deallocate(first, byteCount: size)
+      let second = try backend.allocate(byteCount: size)
+      #expect(second == first)
+      backend.deallocate(second, byteCount: size)
+    }
   }
 }
