@@ -75,7 +75,9 @@ import Testing
     try on.expect(rows, n, { i in s[i / n] * w[i % n] * g[i] - x[i] * pow(s[i / n], 3) / Double(n) * dots[i / n] }, 2e-5) {
       on.backend.rmsNormBackward(g.tensor, x: x.tensor, weight: w.tensor, inverseRMS: inverse.tensor, dx: $0, dWeight: dWeight.tensor)
     }
-    try dWeight.expect(1e-4) { i in 2 + (0..<rows).reduce(0) { $0 + g[$1 * n + i] * x[$1 * n + i] * s[$1] } }
+    try dWeight.expect(1e-4) { (i: Int) in
+      (0..<rows).reduce(2) { (sum: Double, row: Int) -> Double in sum + g[row * n + i] * x[row * n + i] * s[row] }
+    }
   }
 
   @Test("losses, divergences and their gradients agree with Double", arguments: cases + levels.map { Case(level: $0.rawValue, columns: 4099) })
