@@ -40,7 +40,7 @@ let package = Package(
       dependencies: ["Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
-    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels"]),
+    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels", "JSON"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "Evaluation", "TensorTesting", "BackendCPU"]),
