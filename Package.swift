@@ -45,7 +45,7 @@ let package = Package(
       dependencies: ["Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
-    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels"]),
+    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels", "JSON"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),

@@ -2,7 +2,8 @@ import TensorCore
 
 /// How far a result may lie from the reference's.
 public struct Tolerance: Sendable {
-  /// Greatest Σ(x - r)² / Σ(r² + absolute²) over the finite values of one output; 0 asks for equal values.
+  /// Greatest Σ(x - r)² / Σ(r² + absolute²) over the finite values of one output; 0 asks for equal values. Outputs of 2-byte types get
+  /// `narrow` at least, unless equal values are asked for.
   public let limit: Double
   /// Why the limit is what it is.
   public let reason: String
@@ -15,8 +16,12 @@ public struct Tolerance: Sendable {
     self.absolute = absolute
   }
 
+  /// An error of an f32's last bit can tip the rounding to bf16: 2⁻⁸ of a single value.
+  static let narrow = 1e-5
+
   static let exact = Tolerance(0, "values are moved or rounded once, nothing is computed")
   static let rounding = Tolerance(1e-14, "a few f32 roundings of 2^-24 per value")
+  static let decoding = Tolerance(1e-14, "scale times quant minus offset: f32 roundings")
   static let sum = Tolerance(1e-12, "f32 sums of up to some thousand terms in any order")
   static let exponential = Tolerance(1e-12, "f32 exp and log within some units in the last place", absolute: 1e-3)
   static let loss = Tolerance(1e-11, "f32 log-sum-exp over the vocabulary; a loss is a difference of logits of size 1 to 10", absolute: 1)

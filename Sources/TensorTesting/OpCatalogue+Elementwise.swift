@@ -96,12 +96,7 @@ extension OpCatalogue {
   }
 
   static func copy(_ rows: Int, _ columns: Int, _ from: DType, _ to: DType) -> OpCase {
-    let tolerance =
-      from.isDense || to == from
-      ? Tolerance.exact
-      : to == .f32
-        ? Tolerance(1e-14, "scale times quant minus offset: f32 roundings")
-        : Tolerance(1e-6, "an f32 rounding of the decoded value can tip the rounding to the narrow type")
+    let tolerance = from.isDense || to == from ? Tolerance.exact : .decoding
     return OpCase(
       "copy to \(to.name)", group: "Copy", shapes: "\(Shape(rows, columns))", dtype: from, tolerance: tolerance,
       bytes: rows * (from.rowBytes(columns: columns) + to.rowBytes(columns: columns)), flops: 0

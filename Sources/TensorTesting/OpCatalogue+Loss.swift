@@ -97,11 +97,7 @@ extension OpCatalogue {
     }
   }
 
-  private static func headTolerance(_ dtype: DType) -> Tolerance {
-    dtype.isDense
-      ? Tolerance(1e-11, "f32 logits and log-sum-exp", absolute: 1)
-      : Tolerance(1e-4, "logits from activations of 8 bits, see matmul; the loss is a difference of two", absolute: 1)
-  }
+  private static let headTolerance = Tolerance(1e-11, "f32 logits and log-sum-exp", absolute: 1)
 
   static func linearDivergence(
     variants: Int, _ rows: Int, width: Int, vocabulary: Int, chunk: Int, recomputed: Bool, _ dtype: DType
@@ -109,7 +105,7 @@ extension OpCatalogue {
     let total = variants * rows
     return OpCase(
       "linearDivergence of \(recomputed ? "hidden" : "logits")", group: "Loss",
-      shapes: "\(Shape(total, width))·\(Shape(vocabulary, width))ᵀ by \(chunk)", dtype: dtype, tolerance: headTolerance(dtype),
+      shapes: "\(Shape(total, width))·\(Shape(vocabulary, width))ᵀ by \(chunk)", dtype: dtype, tolerance: headTolerance,
       bytes: 4 * total * width + vocabulary * dtype.rowBytes(columns: width),
       flops: 2 * (total + (recomputed ? rows : 0)) * width * vocabulary + 11 * total * vocabulary
     ) { arguments throws(BackendError) in
@@ -140,7 +136,7 @@ extension OpCatalogue {
     let variant = (dHidden ? " dHidden" : "") + (dWeight ? " dWeight" : "")
     return OpCase(
       "linearCrossEntropy" + variant, group: "Loss", shapes: "\(Shape(rows, width))·\(Shape(vocabulary, width))ᵀ by \(chunk)", dtype: dtype,
-      tolerance: headTolerance(dtype), bytes: 4 * rows * width + vocabulary * dtype.rowBytes(columns: width),
+      tolerance: headTolerance, bytes: 4 * rows * width + vocabulary * dtype.rowBytes(columns: width),
       flops: 2 * rows * width * vocabulary * (1 + (dHidden ? 1 : 0) + (dWeight ? 1 : 0)) + 5 * rows * vocabulary
     ) { arguments throws(BackendError) in
       let hidden = try arguments.input("hidden", arguments.random.matrix(rows, width, scale: 2 / Float(width).squareRoot()))

@@ -34,10 +34,7 @@ extension OpCatalogue {
       case .left: (Shape(k, m), Shape(k, n), ("ᵀ", ""))
       case .right: (Shape(m, k), Shape(n, k), ("", "ᵀ"))
       }
-    let tolerance =
-      dtype.isDense
-      ? Tolerance(1e-12, "f32 sums of up to 4096 products in any order; f16 and bf16 weights widen exactly")
-      : Tolerance(5e-5, "activations may be rounded to 8 bits per 32 values: step²/12 is 2e-5 of their variance")
+    let tolerance = Tolerance(1e-12, "f32 sums of up to 4096 products in any order; weights of every type are decoded to f32")
     let bytes = a.floatBytes + b.rows * dtype.rowBytes(columns: b.columns) + 4 * m * n * (beta == 0 ? 1 : 2)
     return OpCase(
       "matmul \(transpose)" + (beta == 0 ? "" : " beta \(beta)"), group: "Matmul", shapes: "\(a)\(sign.0)·\(b)\(sign.1)", dtype: dtype,

@@ -23,7 +23,7 @@ extension OpCatalogue {
     let tolerance =
       farthest > 10_000
       ? Tolerance(1e-4, "position·frequency is one f32 product, as in the models' own code: 131071·2^-24 radians off")
-      : Tolerance(1e-8, "position·frequency is one f32 product: 511·2^-24 radians off")
+      : Tolerance(1e-9, "position·frequency is one f32 product: 511·2^-24 radians off")
     return OpCase(
       "rope" + variant, group: "Rope", shapes: "\(shape) heads of \(headDim)", tolerance: tolerance, bytes: 2 * shape.floatBytes,
       flops: 3 * shape.count

@@ -18,7 +18,7 @@ extension OpCatalogue {
   static func gatherRows(table rows: Int, _ columns: Int, _ dtype: DType, count: Int) -> OpCase {
     OpCase(
       "gatherRows", group: "Copy", shapes: "\(Shape(rows, columns)) at \(count)", dtype: dtype,
-      tolerance: dtype.isDense ? .exact : Tolerance(1e-14, "scale times quant minus offset: f32 roundings"),
+      tolerance: dtype.isDense ? .exact : .decoding,
       bytes: count * (dtype.rowBytes(columns: columns) + 4 * columns + 4), flops: 0
     ) { arguments throws(BackendError) in
       let table = try arguments.input("table", rows, columns, dtype)

@@ -12,10 +12,7 @@ extension OpCatalogue {
 
   static func adamW(_ rows: Int, _ columns: Int, step: Int, _ dtype: DType = .f32, master: Bool = false) -> OpCase {
     let shape = Shape(rows, columns)
-    let tolerance =
-      dtype == .f32
-      ? Tolerance(1e-13, "a dozen f32 roundings, a square root and a division per value")
-      : Tolerance(1e-5, "an f32 rounding of the master can tip the rounding to the narrow type: 2^-8 of single values")
+    let tolerance = Tolerance(1e-13, "a dozen f32 roundings, a square root and a division per value")
     return OpCase(
       "adamW step \(step)" + (master ? " with master" : ""), group: "Update", shapes: "\(shape)", dtype: dtype, tolerance: tolerance,
       bytes: 7 * shape.floatBytes + (master ? dtype.block.bytes * shape.count : 0), flops: 14 * shape.count

@@ -35,11 +35,12 @@ public struct OpComparison: Sendable {
     if wrong.count > 0 { complaints.append("\(output.name): \(wrong.count) values not equal, \(value(wrong.first))") }
     guard !isExact, finite > 0, difference > 0 else { return }
 
+    let limit = expected.dtype == .f32 ? tolerance.limit : max(tolerance.limit, Tolerance.narrow)
     let nmse = difference / power
     error = max(error, nmse)
-    if nmse > tolerance.limit { complaints.append("\(output.name): error \(nmse) above \(tolerance.limit) (\(tolerance.reason))") }
+    if nmse > limit { complaints.append("\(output.name): error \(nmse) above \(limit) (\(tolerance.reason))") }
     // A single wrong value among a million must not hide in the mean.
-    let (typical, root) = ((power / Double(finite)).squareRoot(), tolerance.limit.squareRoot())
+    let (typical, root) = ((power / Double(finite)).squareRoot(), limit.squareRoot())
     let outlier = output.values.indices.first { i in
       let (x, r) = (Double(output.values[i]), Double(expected.values[i]))
       return x.isFinite && r.isFinite && abs(x - r) > OpComparison.outlier * root * (abs(r) + typical)

@@ -97,7 +97,7 @@ import Testing
     let on = try Bench(c.backend), n = c.columns, rows = 5
     let p = try on.input(rows, n, 1, scale: 8), q = try on.input(rows, n, 2, scale: 8)
     let targets = try Tensor((0..<rows).map { Int32($0 == 2 ? -1 : $0 * 31 % n) }, on: on.backend), ids = try targets.ints()
-    let softmax = { (x: Fenced) -> [Double] in
+    let softmax = { (x: FencedTensor) -> [Double] in
       (0..<rows).flatMap { r -> [Double] in
         let e = (0..<n).map { exp(x[r * n + $0]) }
         return e.map { $0 / e.reduce(0, +) }
@@ -260,16 +260,16 @@ struct Bench {
   let backend: CPUBackend
   init(_ backend: CPUBackend) throws { self.backend = backend }
 
-  func output(_ rows: Int, _ columns: Int) throws -> Fenced { try Fenced(rows, columns, backend) }
+  func output(_ rows: Int, _ columns: Int) throws -> FencedTensor { try FencedTensor(rows, columns, backend) }
 
   /// Values in ±scale/2 from a fixed sequence.
-  func input(_ rows: Int, _ columns: Int, _ seed: UInt64, scale: Float = 2) throws -> Fenced {
+  func input(_ rows: Int, _ columns: Int, _ seed: UInt64, scale: Float = 2) throws -> FencedTensor {
     var state = seed &* 0x9e37_79b9_7f4a_7c15
     let values = (0..<rows * columns).map { _ -> Float in
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
       return (Float(state >> 40) / 16_777_216 - 0.5) * scale
     }
-    let x = try Fenced(rows, columns, backend)
+    let x = try FencedTensor(rows, columns, backend)
     try x.tensor.upload(values)
     return try x.remembering(values)
   }
@@ -278,7 +278,7 @@ struct Bench {
   func expect(
     _ rows: Int, _ columns: Int, _ expected: (Int) -> Double, _ tolerance: Double = 2e-6, sourceLocation: SourceLocation = #_sourceLocation,
     _ op: (Tensor) -> Void
-  ) throws -> Fenced {
+  ) throws -> FencedTensor {
     let out = try output(rows, columns)
     op(out.tensor)
     try out.expect(tolerance, sourceLocation: sourceLocation, expected)
@@ -287,19 +287,19 @@ struct Bench {
 }
 
 /// A tensor that starts off alignment, inside memory filled with a known value.
-struct Fenced {
+struct FencedTensor {
   let tensor: Tensor
   private let whole: Tensor
   private var values: [Float] = []
   private static let fence = 19, mark: Float = -12_345.678
 
   init(_ rows: Int, _ columns: Int, _ backend: CPUBackend) throws {
-    let count = rows * columns + 2 * Fenced.fence
-    whole = try Tensor([Float](repeating: Fenced.mark, count: count), rows: 1, columns: count, on: backend)
-    tensor = Tensor(storage: whole.storage, byteOffset: 4 * Fenced.fence, dtype: .f32, shape: Shape(rows, columns))
+    let count = rows * columns + 2 * FencedTensor.fence
+    whole = try Tensor([Float](repeating: FencedTensor.mark, count: count), rows: 1, columns: count, on: backend)
+    tensor = Tensor(storage: whole.storage, byteOffset: 4 * FencedTensor.fence, dtype: .f32, shape: Shape(rows, columns))
   }
 
-  func remembering(_ values: [Float]) throws -> Fenced {
+  func remembering(_ values: [Float]) throws -> FencedTensor {
     var copy = self
     copy.values = values
     return copy
@@ -310,15 +310,15 @@ struct Fenced {
   /// Relative to 1 or to the value, whichever is larger.
   func expect(_ tolerance: Double = 2e-6, sourceLocation: SourceLocation = #_sourceLocation, _ expected: (Int) -> Double) throws {
     let all = try whole.floats()
-    let fences = all.prefix(Fenced.fence) + all.suffix(Fenced.fence)
-    #expect(fences.allSatisfy { $0 == Fenced.mark }, "wrote outside", sourceLocation: sourceLocation)
+    let fences = all.prefix(FencedTensor.fence) + all.suffix(FencedTensor.fence)
+    #expect(fences.allSatisfy { $0 == FencedTensor.mark }, "wrote outside", sourceLocation: sourceLocation)
     var worst = (index: 0, error: 0.0)
     for i in 0..<tensor.shape.count {
-      let error = error(all[Fenced.fence + i], expected(i))
+      let error = error(all[FencedTensor.fence + i], expected(i))
       if error > worst.error { worst = (i, error) }
     }
     guard worst.error > tolerance else { return }
-    Issue.record("at \(worst.index): \(all[Fenced.fence + worst.index]), not \(expected(worst.index))", sourceLocation: sourceLocation)
+    Issue.record("at \(worst.index): \(all[FencedTensor.fence + worst.index]), not \(expected(worst.index))", sourceLocation: sourceLocation)
   }
 
   private func error(_ a: Float, _ b: Double) -> Double {

@@ -1,0 +1,152 @@
+import Dispatch
+import Glibc
+import TensorCore
+
+/// The roofs a result is judged by, measured on the same machine in the same run.
+public struct MachinePeaks: Sendable {
+  /// Bytes a second of the best pass that mostly reads, far larger than the caches.
+  public var read: Double
+  /// Bytes a second, read and written together, of a copy.
+  public var copy: Double
+  /// Operations a second of the best f32 matrix product.
+  public var sgemm: Double
+
+  public init(read: Double, copy: Double, sgemm: Double) {
+    self.read = read
+    self.copy = copy
+    self.sgemm = sgemm
+  }
+
+  /// The best of several passes through the backend's own ops; where the backend works on host memory, plain reads and copies by all
+  /// processors count too, so that a slow op does not lower its own roof.
+  public static func measured(on backend: any ComputeBackend, seconds: Double) throws(BackendError) -> MachinePeaks {
+    let (rows, columns) = (8192, 8192)
+    var peaks = MachinePeaks(read: 0, copy: 0, sgemm: 0)
+    for item in [OpCatalogue.rowDots(rows / 2, columns), OpCatalogue.columnSums(rows, columns, beta: 0)] {
+      peaks.read = max(peaks.read, Double(item.bytes) / (try best(item, on: backend, seconds)))
+    }
+    let pass = OpCatalogue.copy(rows / 2, columns, .f32, .f32)
+    peaks.copy = Double(pass.bytes) / (try best(pass, on: backend, seconds))
+    for size in [1024, 2048] {
+      let product = OpCatalogue.matmul(size, size, size, .right)
+      peaks.sgemm = max(peaks.sgemm, Double(product.flops) / (try best(product, on: backend, 2 * seconds)))
+    }
+    if isOnHost(backend) {
+      let plain = HostMemoryPass(byteCount: 4 * rows * columns)
+      peaks.read = max(peaks.read, plain.readRate(seconds))
+      peaks.copy = max(peaks.copy, plain.copyRate(seconds))
+    }
+    return peaks
+  }
+
+  /// Seconds the work takes at the least, and which roof that is: "memory" or "sgemm".
+  func bound(bytes: Int, flops: Int) -> (seconds: Double, isMemory: Bool, roof: String) {
+    let (memory, compute) = (Double(bytes) / max(read, copy), Double(flops) / sgemm)
+    return (max(memory, compute), memory >= compute, memory >= compute ? "memory" : "sgemm")
+  }
+
+  /// Takes a result for a peak where it is above the measured one. Only matrix products count as sgemm, since other cases count exponentials,
+  /// and only data that fits in no cache counts as memory.
+  mutating func raise(to row: OpBenchmarkReport.Row, beyondCaches size: Int) {
+    if row.group == "Matmul", row.dtype == .f32 { sgemm = max(sgemm, Double(row.flops) / row.best) }
+    if row.bytes >= size { read = max(read, Double(row.bytes) / row.best) }
+  }
+
+  private static func isOnHost(_ backend: any ComputeBackend) -> Bool {
+    var byte: UInt8 = 0
+    return withUnsafeBytes(of: &byte) { backend.adopt($0) != nil }
+  }
+
+  private static func best(_ item: OpCase, on backend: any ComputeBackend, _ seconds: Double) throws(BackendError) -> Double {
+    let run = try item.prepared(with: OpArguments(on: backend, seed: 1, fenced: false))
+    try run()
+    return try Stopwatch(seconds: seconds, on: backend).samples(run).min()!
+  }
+}
+
+/// Times repetitions of one call until a bound of time is reached.
+struct Stopwatch {
+  let seconds: Double
+  let backend: any ComputeBackend
+  /// Runs before each repetition, outside the timed region.
+  var before: (() throws(BackendError) -> Void)?
+
+  private static let fewest = 3
+  private static let most = 2000
+
+  init(seconds: Double, on backend: any ComputeBackend, before: (() throws(BackendError) -> Void)? = nil) {
+    self.seconds = seconds
+    self.backend = backend
+    self.before = before
+  }
+
+  /// Seconds of each repetition; waiting for the device is part of it.
+  func samples(_ run: OpCase.Run) throws(BackendError) -> [Double] {
+    var samples: [Double] = []
+    let start = ContinuousClock.now
+    while samples.count < Stopwatch.fewest || (samples.count < Stopwatch.most && ContinuousClock.now - start < .seconds(seconds)) {
+      if let before {
+        try before()
+        try backend.synchronize()
+      }
+      let begin = ContinuousClock.now
+      try run()
+      try backend.synchronize()
+      let elapsed = (ContinuousClock.now - begin).components
+      samples.append(max(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18, 1e-9))
+    }
+    return samples
+  }
+}
+
+/// Reads and copies of plain host memory by all processors.
+private final class HostMemoryPass: Sendable {
+  private let address: UInt
+  private let byteCount: Int
+  private let workers = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+
+  init(byteCount: Int) {
+    self.byteCount = byteCount
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64)
+    memset(memory, 1, byteCount)
+    address = UInt(bitPattern: memory)
+  }
+
+  deinit { UnsafeMutableRawPointer(bitPattern: address)!.deallocate() }
+
+  func readRate(_ seconds: Double) -> Double {
+    let part = byteCount / workers / 64 * 64
+    let sums = UnsafeMutablePointer<SIMD8<UInt64>>.allocate(capacity: workers)
+    defer { sums.deallocate() }
+    let target = UInt(bitPattern: sums)
+    return rate(part * workers, seconds) { worker in
+      let words = UnsafePointer<SIMD8<UInt64>>(bitPattern: self.address + UInt(worker * part))!
+      var (a, b) = (SIMD8<UInt64>.zero, SIMD8<UInt64>.zero)
+      for i in stride(from: 0, to: part / 64 - 1, by: 2) {
+        a ^= words[i]
+        b ^= words[i + 1]
+      }
+      UnsafeMutablePointer<SIMD8<UInt64>>(bitPattern: target)![worker] = a ^ b
+    }
+  }
+
+  func copyRate(_ seconds: Double) -> Double {
+    let part = byteCount / 2 / workers / 64 * 64
+    return rate(2 * part * workers, seconds) { worker in
+      let source = UnsafeMutableRawPointer(bitPattern: self.address + UInt(worker * part))!
+      memcpy(source + self.byteCount / 2, source, part)
+    }
+  }
+
+  private func rate(_ bytes: Int, _ seconds: Double, _ pass: @escaping @Sendable (Int) -> Void) -> Double {
+    var best = Double.infinity
+    let start = ContinuousClock.now
+    repeat {
+      let begin = ContinuousClock.now
+      DispatchQueue.concurrentPerform(iterations: workers, execute: pass)
+      let elapsed = (ContinuousClock.now - begin).components
+      best = min(best, Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+    } while ContinuousClock.now - start < .seconds(seconds)
+    return Double(bytes) / best
+  }
+}

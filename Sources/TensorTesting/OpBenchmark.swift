@@ -1,0 +1,90 @@
+import Glibc
+import TensorCore
+
+/// Times ops, not models: what `hoof bench --ops` runs.
+///
+///     let report = try OpBenchmark(matching: "matmul").report(on: [cpu, cuda]) { line in /* progress, to stderr */ }
+///     print(report.table())            // or report.json().text(pretty: true)
+///
+/// Each case is warmed up once and then repeated until `secondsPerCase` is spent; the median counts. The wait for the device lies inside the
+/// timed region. Before each repetition of a case whose roof is memory, the caches are filled with something else.
+public struct OpBenchmark: Sendable {
+  public var cases: [OpCase]
+  /// Bound of time for the repetitions of one case; the making of its inputs comes on top.
+  public var secondsPerCase: Double
+
+  /// `matching` keeps the cases whose description ("matmul right q8_0 [1, 4096]·[4096, 4096]ᵀ") contains every word of it.
+  public init(_ cases: [OpCase] = OpCatalogue.benchmark, matching: String = "", secondsPerCase: Double = 0.3) {
+    let words = matching.split(separator: " ").map { $0.lowercased() }
+    self.cases = cases.filter { item in words.allSatisfy { (item.group + " " + item.description).lowercased().contains($0) } }
+    self.secondsPerCase = secondsPerCase
+  }
+
+  /// Measures the machine's peaks through each backend, then every case on it. Cases that do not fit in the device's free memory are left out.
+  public func report(
+    on backends: [any ComputeBackend], progress: (String) -> Void = { _ in }
+  ) throws(BackendError) -> OpBenchmarkReport {
+    var report = OpBenchmarkReport(machine: OpBenchmark.processor)
+    for backend in backends {
+      progress("\(backend.name): measuring the machine's peaks")
+      var peaks = try MachinePeaks.measured(on: backend, seconds: secondsPerCase)
+      var rows = try rows(on: backend, peaks: peaks, progress: progress)
+      // The machine may have been busy when its peaks were measured: what a case reached, the machine can do.
+      for row in rows { peaks.raise(to: row, beyondCaches: OpBenchmark.flushBytes) }
+      for index in rows.indices {
+        let bound = peaks.bound(bytes: rows[index].bytes, flops: rows[index].flops)
+        (rows[index].roof, rows[index].share) = (bound.roof, bound.seconds / rows[index].seconds)
+      }
+      report.peaks.append((backend.name, peaks))
+      report.rows += rows
+    }
+    return report
+  }
+
+  /// The cases on one backend, against peaks already measured.
+  public func rows(
+    on backend: any ComputeBackend, peaks: MachinePeaks, progress: (String) -> Void = { _ in }
+  ) throws(BackendError) -> [OpBenchmarkReport.Row] {
+    let flush = try Tensor(1, OpBenchmark.flushBytes / 4, on: backend)
+    var rows: [OpBenchmarkReport.Row] = []
+    for (index, item) in cases.enumerated() {
+      progress("\(backend.name): \(index + 1)/\(cases.count) \(item)")
+      guard item.bytes < backend.memory().free / 2 else { continue }
+      let run = try item.prepared(with: OpArguments(on: backend, seed: 1, fenced: false))
+      try run()
+      try backend.synchronize()
+      let bound = peaks.bound(bytes: item.bytes, flops: item.flops)
+      let stopwatch = Stopwatch(
+        seconds: secondsPerCase, on: backend, before: bound.isMemory ? { backend.fill(flush, with: Float(index)) } : nil)
+      let samples = try stopwatch.samples(run).sorted()
+      let median = samples[samples.count / 2]
+      rows.append(
+        .init(
+          name: item.name, group: item.group, shapes: item.shapes, dtype: item.dtype, backend: backend.name, seconds: median,
+          best: samples[0],
+          repetitions: samples.count, bytes: item.bytes, flops: item.flops, roof: bound.roof,
+          share: bound.seconds / median))
+    }
+    return rows
+  }
+
+  /// Twice the last-level cache, within reason where the system does not tell its size or tells that of a whole shared server.
+  private static let flushBytes = min(max(2 * Int(sysconf(Int32(_SC_LEVEL3_CACHE_SIZE))), 128 << 20), 512 << 20)
+
+  /// "AMD EPYC 7B13, 2 processors"
+  private static var processor: String {
+    let count = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+    var model = "unknown processor"
+    if let file = fopen("/proc/cpuinfo", "r") {
+      defer { fclose(file) }
+      var line = [CChar](repeating: 0, count: 512)
+      while fgets(&line, Int32(line.count), file) != nil {
+        let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard text.hasPrefix("model name"), let colon = text.firstIndex(of: ":") else { continue }
+        model = text[text.index(after: colon)...].split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        break
+      }
+    }
+    return "\(model), \(count) processor\(count == 1 ? "" : "s")"
+  }
+}

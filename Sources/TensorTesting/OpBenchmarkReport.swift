@@ -1,0 +1,91 @@
+import JSON
+import TensorCore
+
+/// Results of `OpBenchmark`, as a table for people and JSON for programs.
+public struct OpBenchmarkReport: Sendable {
+  public struct Row: Sendable {
+    public let name: String
+    public let group: String
+    public let shapes: String
+    public let dtype: DType
+    public let backend: String
+    /// Median time of one call.
+    public let seconds: Double
+    /// Time of the fastest call: tells a noisy machine from a slow op.
+    public let best: Double
+    public let repetitions: Int
+    public let bytes: Int
+    public let flops: Int
+    /// "memory" or "sgemm": which of the machine's peaks this case cannot pass.
+    public internal(set) var roof: String
+    /// Least possible time by that peak, over the measured time: 1 is the roof.
+    public internal(set) var share: Double
+
+    public var bytesPerSecond: Double { Double(bytes) / seconds }
+    public var flopsPerSecond: Double { Double(flops) / seconds }
+  }
+
+  public let machine: String
+  public internal(set) var peaks: [(backend: String, peaks: MachinePeaks)] = []
+  public internal(set) var rows: [Row] = []
+
+  init(machine: String) { self.machine = machine }
+
+  /// A Markdown table, aligned, under a line for the machine and one for each backend's peaks.
+  public func table() -> String {
+    var text = "\(machine)\n"
+    for (backend, peaks) in peaks {
+      text += "\(backend): reads \(fixed(peaks.read * 1e-9, 1)) GB/s, copies \(fixed(peaks.copy * 1e-9, 1)) GB/s, "
+      text += "sgemm \(fixed(peaks.sgemm * 1e-9, 1)) GFLOP/s\n"
+    }
+    let header = ["op", "type", "shape", "backend", "time", "GB/s", "GFLOP/s", "of roof"]
+    let lines = rows.map { row in
+      [
+        row.name, row.dtype.name, row.shapes, row.backend, duration(row.seconds), fixed(row.bytesPerSecond * 1e-9, 2),
+        row.flops == 0 ? "-" : fixed(row.flopsPerSecond * 1e-9, 2), "\(fixed(row.share * 100, 0)) % \(row.roof)",
+      ]
+    }
+    let widths = header.indices.map { column in ([header] + lines).map { $0[column].count }.max()! }
+    func line(_ cells: [String]) -> String {
+      "| " + zip(cells, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }.joined(separator: " | ") + " |\n"
+    }
+    text += "\n" + line(header) + "|" + widths.map { String(repeating: "-", count: $0 + 2) + "|" }.joined() + "\n"
+    return lines.reduce(text) { $0 + line($1) }
+  }
+
+  /// {"format": "hoof-op-benchmark", "version": 1, "machine", "peaks": [...], "rows": [...]}; rates are per second, times in nanoseconds.
+  public func json() -> JSON {
+    [
+      "format": "hoof-op-benchmark", "version": 1, "machine": .string(machine),
+      "peaks": .array(
+        peaks.map { backend, peaks in
+          [
+            "backend": .string(backend), "read_bytes_per_second": .double(peaks.read.rounded()),
+            "copy_bytes_per_second": .double(peaks.copy.rounded()), "sgemm_flops_per_second": .double(peaks.sgemm.rounded()),
+          ]
+        }),
+      "rows": .array(
+        rows.map { row in
+          [
+            "op": .string(row.name), "group": .string(row.group), "dtype": .string(row.dtype.name), "shape": .string(row.shapes),
+            "backend": .string(row.backend), "median_ns": .int(Int((row.seconds * 1e9).rounded())),
+            "best_ns": .int(Int((row.best * 1e9).rounded())), "repetitions": .int(row.repetitions),
+            "bytes": .int(row.bytes), "flops": .int(row.flops), "gb_per_second": .double(row.bytesPerSecond * 1e-9),
+            "gflop_per_second": .double(row.flopsPerSecond * 1e-9), "roof": .string(row.roof), "share_of_roof": .double(row.share),
+          ]
+        }),
+    ]
+  }
+
+  private func duration(_ seconds: Double) -> String {
+    seconds < 1e-3 ? fixed(seconds * 1e6, 1) + " µs" : seconds < 1 ? fixed(seconds * 1e3, 2) + " ms" : fixed(seconds, 2) + " s"
+  }
+
+  private func fixed(_ value: Double, _ digits: Int) -> String {
+    var scale = 1
+    for _ in 0..<digits { scale *= 10 }
+    let units = Int((value * Double(scale)).rounded())
+    let fraction = String(units % scale + scale).dropFirst()
+    return digits == 0 ? "\(units)" : "\(units / scale).\(fraction)"
+  }
+}
