@@ -1,7 +1,5 @@
 import CKernels
 import COpenBLAS
-import Dispatch
-import Synchronization
 import TensorCore
 
 /// Runs every op on the CPU: OpenBLAS for float matrix products, the SIMD kernels of CKernels for everything else.
@@ -10,6 +8,7 @@ public final class CPUBackend: Sendable {
   public let threads: Int
   /// Instruction set of the kernels in use; lower than the processor's best only in tests and comparisons.
   public let simd: hoof_simd
+  let pool = MemoryPool()
 
   public init(threads: Int? = nil, simd: hoof_simd? = nil) {
     self.threads = max(1, threads ?? CPUBackend.processorCount)
