@@ -1,7 +1,8 @@
-import Formats
 import Glibc
 import TensorCore
 import Testing
+
+@testable import Formats
 
 @Suite("Files appear under their name only when they are complete")
 struct OutputFileTests {
@@ -24,24 +25,40 @@ struct OutputFileTests {
     #expect(folder.names() == ["config.json", "model.safetensors", "out.hoof"])
   }
 
-  @Test("a file that somebody else makes in the meantime is not overwritten")
-  func race() throws {
+  /// true: O_TMPFILE where there is such a thing; false: a hidden name.
+  @Test("a file that somebody else makes in the meantime is not overwritten", arguments: [true, false])
+  func race(mayBeUnnamed: Bool) throws {
     let folder = try TemporaryFolder()
-    let output = try OutputFile(path: folder.file("out"), byteCount: 3, replacing: false)
-    try output.write([1, 2, 3], at: 0)
+    var output: OutputFile? = try OutputFile(path: folder.file("out"), byteCount: 3, replacing: false, mayBeUnnamed: mayBeUnnamed)
+    try output!.write([1, 2, 3], at: 0)
     try folder.write("out", "theirs")
-    #expect(message { try output.commit() }.hasSuffix("out: exists already; --force replaces it"))
+    #expect(message { try output!.commit() }.hasSuffix("out: exists already; --force replaces it"))
+    output = nil
     #expect(try folder.read("out") == Array("theirs".utf8))
+    #expect(folder.names() == ["out"])
   }
 
-  @Test("nothing is there before commit, and nothing stays of a file that is given up")
-  func givenUp() throws {
+  @Test("nothing has the name before commit, and nothing stays of a file that is given up", arguments: [true, false], [true, false])
+  func givenUp(mayBeUnnamed: Bool, replacing: Bool) throws {
     let folder = try TemporaryFolder()
-    var output: OutputFile? = try OutputFile(path: folder.file("out"), byteCount: 1 << 20, replacing: false)
+    var output: OutputFile? = try OutputFile(path: folder.file("out"), byteCount: 1 << 20, replacing: replacing, mayBeUnnamed: mayBeUnnamed)
     try output!.write([1], at: 0)
     #expect(!folder.names().contains("out"))
     output = nil
     #expect(folder.names() == [])
+  }
+
+  @Test("a committed file has its bytes and no companions", arguments: [true, false], [true, false])
+  func committed(mayBeUnnamed: Bool, replacing: Bool) throws {
+    let folder = try TemporaryFolder()
+    if replacing { try folder.write("out", "something longer") }
+    var output: OutputFile? = try OutputFile(path: folder.file("out"), byteCount: 4, replacing: replacing, mayBeUnnamed: mayBeUnnamed)
+    try output!.write([3, 4], at: 2)
+    try output!.write([1, 2], at: 0)
+    try output!.commit()
+    output = nil
+    #expect(try folder.read("out") == [1, 2, 3, 4])
+    #expect(folder.names() == ["out"])
   }
 
   @Test("the source itself is never the target, not even under another name")
