@@ -84,8 +84,8 @@ struct HoofTable: Sendable {
       throw fields.error("offset", "\(offset) + \(byteCount) bytes is outside the file's \(dataBytes) bytes of data")
     }
     guard offset % (byteCount >= bigTensor ? page : cacheLine) == 0 else { throw fields.error("offset", "\(offset) is not aligned") }
-    guard let text = try fields.string("crc32c"), text.utf8.count == 8, let checksum = UInt32(text, radix: 16) else {
-      throw fields.error("crc32c", "must be eight hexadecimal digits")
+    guard let text = try fields.string("crc32c"), let checksum = UInt32(text, radix: 16), text == hexadecimal(checksum) else {
+      throw fields.error("crc32c", "must be eight lower-case hexadecimal digits")
     }
     return Entry(name: name, dtype: dtype, shape: shape, offset: offset, byteCount: byteCount, checksum: checksum)
   }

@@ -16,12 +16,17 @@ public final class OutputFile: Sendable {
   /// - Parameters:
   ///   - byteCount: space that is claimed at once, so that a full disk is noticed before the work is done.
   ///   - replacing: whether a file of this name may be there already.
-  public init(path: String, byteCount: Int, replacing: Bool) throws(FormatError) {
+  public convenience init(path: String, byteCount: Int, replacing: Bool) throws(FormatError) {
+    try self.init(path: path, byteCount: byteCount, replacing: replacing, mayBeUnnamed: true)
+  }
+
+  /// - Parameter mayBeUnnamed: false acts as on a file system without O_TMPFILE.
+  init(path: String, byteCount: Int, replacing: Bool, mayBeUnnamed: Bool) throws(FormatError) {
     self.path = path
     folder = parentFolder(of: path)
     replaces = replacing
     try OutputFile.checkTarget(path, replacing: replacing)
-    let unnamed = OutputFile.openUnnamed(in: folder)
+    let unnamed = mayBeUnnamed ? OutputFile.openUnnamed(in: folder) : nil
     if let unnamed {
       (descriptor, temporary) = (unnamed, nil)
     } else {

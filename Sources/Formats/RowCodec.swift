@@ -11,12 +11,12 @@ enum RowCodec {
     hoof_row_to_f32(simd, hoof_type(UInt32(dtype.rawValue)), row, 0, columns, out)
   }
 
-  /// x: columns padded to whole blocks with zeros → out: `dtype.rowBytes(columns:)` bytes.
+  /// x: `columns` floats → out: `dtype.rowBytes(columns:)` bytes. What a last block has beyond the columns counts as zero.
   static func encode(_ x: UnsafePointer<Float>, _ dtype: DType, columns: Int, into out: UnsafeMutableRawPointer) {
     switch dtype {
     case .f32, .f16, .bf16: hoof_row_from_f32(simd, hoof_type(UInt32(dtype.rawValue)), x, columns, out)
-    case .q8_0: hoof_quantize_q8_0(x, out, dtype.paddedColumns(columns))
-    case .q4_K: hoof_quantize_q4_K(x, out, dtype.paddedColumns(columns))
+    case .q8_0: hoof_quantize_q8_0(x, out, columns)
+    case .q4_K: hoof_quantize_q4_K(x, out, columns)
     case .i32: preconditionFailure("encode: weights cannot be i32")
     }
   }

@@ -32,14 +32,11 @@ struct RowConverter: ~Copyable {
   private mutating func encode(_ source: UnsafeRawBufferPointer, item: ModelImport.Item, rowCount: Int) -> UnsafeRawBufferPointer {
     let (from, to, columns) = (item.source.dtype, item.dtype, item.shape.columns)
     let (sourceBytes, targetBytes) = (from.rowBytes(columns: columns), to.rowBytes(columns: columns))
-    // Whole blocks of both types; what is behind the last column stays zero.
-    let padded = max(from.paddedColumns(columns), to.paddedColumns(columns))
-    RowConverter.grow(&floats, to: padded * 4)
+    RowConverter.grow(&floats, to: columns * 4)
     RowConverter.grow(&encoded, to: targetBytes * rowCount)
     let row = floats.bindMemory(to: Float.self).baseAddress!
     for index in 0..<rowCount {
       RowCodec.decode(source.baseAddress! + index * sourceBytes, from, columns: columns, into: row)
-      for column in columns..<padded { row[column] = 0 }
       RowCodec.encode(row, to, columns: columns, into: encoded.baseAddress! + index * targetBytes)
     }
     return UnsafeRawBufferPointer(rebasing: encoded[..<(targetBytes * rowCount)])
@@ -50,9 +47,4 @@ struct RowConverter: ~Copyable {
     buffer.deallocate()
     buffer = .allocate(byteCount: byteCount, alignment: 64)
   }
-}
-
-extension DType {
-  /// Columns rounded up to whole blocks.
-  func paddedColumns(_ columns: Int) -> Int { (columns + block.elements - 1) / block.elements * block.elements }
 }

@@ -1,3 +1,4 @@
+import CKernels
 import Formats
 import Testing
 
@@ -54,5 +55,15 @@ struct ChecksumTests {
     #expect(CRC32C.sum(tail, after: CRC32C.sum(head)) == whole)
     #expect(CRC32C.joined(CRC32C.sum(head), CRC32C.sum(tail), secondByteCount: tail.count) == whole)
     #expect(bytes.reduce(0) { CRC32C.sum([$1], after: $0) } == whole)
+  }
+
+  @Test("the portable paths agree with the processor's instructions", arguments: [0, 1, 63, 64, 1000, 60_000])
+  func portablePaths(count: Int) {
+    let bytes: [UInt8] = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* $0 &+ 7 &* $0) }
+    #expect(hoof_crc32c_scalar(5, bytes, count) == hoof_crc32c(5, bytes, count))
+    var (portable, fast) = ([UInt32](repeating: 7, count: 8), [UInt32](repeating: 7, count: 8))
+    hoof_sha256_blocks_scalar(&portable, bytes, count / 64)
+    hoof_sha256_blocks(&fast, bytes, count / 64)
+    #expect(portable == fast)
   }
 }

@@ -25,4 +25,40 @@ struct HuggingFaceFolderTests {
       #expect(abs(wide - narrow) <= abs(wide) / 256)
     }
   }
+
+  @Test("the same weights have one fingerprint, single or sharded; a changed weight or constant gives another")
+  func fingerprint() throws {
+    let single = try SmallModels.folder(seed: 5)
+    let sharded = try SmallModels.folder(seed: 5, shards: 3)
+    let other = try SmallModels.folder(seed: 6)
+    var config = SmallModels.config
+    config.ropeTheta = 20000
+    let stretched = try SmallModels.folder(config, seed: 5)
+    func fingerprint(_ folder: TemporaryFolder) throws -> String { try ModelSource.open(path: folder.path).fingerprint() }
+    let first = try fingerprint(single)
+    #expect(first.utf8.count == 64)
+    #expect(try fingerprint(sharded) == first)
+    #expect(try fingerprint(other) != first)
+    #expect(try fingerprint(stretched) != first)
+  }
+
+  @Test("made-up weights have the asked mean and spread, whatever the number of threads", arguments: [DType.f32, .f16, .bf16])
+  func randomWeights(dtype: DType) throws {
+    let folder = try TemporaryFolder()
+    let again = try TemporaryFolder()
+    try RandomModel.write(config: SmallModels.untied, dtype: dtype, seed: 3, to: folder.path, threads: 1)
+    try RandomModel.write(config: SmallModels.untied, dtype: dtype, seed: 3, to: again.path, threads: 4)
+    #expect(try folder.read("model.safetensors") == again.read("model.safetensors"))
+    let source = try ModelSource.open(path: folder.path)
+    for (name, deviation) in [(TensorName.embedding, 0.02), (TensorName.layer(1, .down), 0.02 / 8.0.squareRoot())] {
+      let values = try #require(source.tensors[name]).values.map(Double.init)
+      let average = values.reduce(0, +) / Double(values.count)
+      let squares = values.map { ($0 - average) * ($0 - average) }.reduce(0, +)
+      let spread = (squares / Double(values.count)).squareRoot()
+      // Some 6000 to 11000 values: one standard error of the spread is below 1 %.
+      let standardError = deviation / Double(values.count).squareRoot()
+      #expect(abs(average) < 5 * standardError)
+      #expect(abs(spread / deviation - 1) < 0.04)
+    }
+  }
 }

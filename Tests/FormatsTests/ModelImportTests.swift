@@ -71,6 +71,47 @@ struct ModelImportTests {
     }
   }
 
+  @Test("q4_K keeps normal weights to within nine percent, root mean square, from files and from q8_0")
+  func quantisesQ4() throws {
+    // 256 columns, so that every matrix but down_proj is made of whole blocks.
+    var config = SmallModels.config
+    config.hiddenSize = 256
+    config.headDim = 64
+    let folder = try SmallModels.folder(config, .bf16)
+    let source = try ModelSource.open(path: folder.path)
+    let direct = try write(source, .q4_K, in: folder, "q4.hoof")
+    let again = try write(try write(source, .q8_0, in: folder, "q8.hoof"), .q4_K, in: folder, "q8q4.hoof")
+    for (index, quantised) in [direct, again].enumerated() {
+      let back = try write(quantised, .f32, in: folder, "back\(index).hoof")
+      for (name, tensor) in source.tensors where !TensorName.isNorm(name) {
+        #expect(quantised.tensors[name]!.dtype == .q4_K)
+        let (values, restored) = (tensor.values, back.tensors[name]!.values)
+        let error = zip(values, restored).reduce(0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+        let power = values.reduce(0) { $0 + Double($1 * $1) }
+        // Sixteen levels over 32 normal values (about four deviations) give a step of 0.27 deviations: 0.27 / sqrt(12) = 0.077 at worst.
+        #expect((error / power).squareRoot() < 0.085, "\(name)")
+        #expect((error / power).squareRoot() > 0.02, "\(name): too good for four bits")
+      }
+    }
+  }
+
+  @Test("values that the wanted type cannot hold are refused, not made infinite")
+  func tooLarge() throws {
+    let folder = try SmallModels.folder(SmallModels.config, .f32)
+    let source = try ModelSource.open(path: folder.path)
+    var bytes = try folder.read("model.safetensors")
+    let start = try #require(source.tensors[TensorName.layer(1, .gate)]).range.lowerBound
+    bytes.replaceSubrange(start..<start + 4, with: withUnsafeBytes(of: Float(1e30).bitPattern.littleEndian) { Array($0) })
+    try folder.write("model.safetensors", bytes)
+    let large = try ModelSource.open(path: folder.path)
+    for type in [DType.f16, .q8_0] {
+      let expected = FormatError(
+        folder.file("model.safetensors"), TensorName.layer(1, .gate), "holds values too large for \(type.name); bf16 and f32 hold them")
+      #expect(throws: expected) { try write(large, type, in: folder) }
+    }
+    #expect(try write(large, .bf16, in: folder).tensors.count == source.tensors.count)
+  }
+
   @Test("the result does not depend on the number of threads")
   func threads() throws {
     let folder = try SmallModels.folder()
