@@ -15,21 +15,22 @@ struct OnigurumaPattern {
       switch scalar {
       case "\\":
         guard at + 1 < scalars.count else { throw .invalid("\(path) ends with a backslash") }
-        try escape(scalars[at + 1], isInClass: isInClass)
         at += 2
-        // The braces of \p{L} and \x{…} are no repetition.
         if "pPx".unicodeScalars.contains(scalars[at - 1]), at < scalars.count, scalars[at] == "{" {
-          while at < scalars.count, scalars[at - 1] != "}" {
-            translated.unicodeScalars.append(scalars[at])
-            at += 1
-          }
+          guard let end = scalars[at...].firstIndex(of: "}") else { throw .invalid("\(path) lacks a '}'") }
+          let name = String(String.UnicodeScalarView(scalars[at + 1..<end]))
+          appendNamed(scalars[at - 1], name, isInClass: isInClass)
+          // These braces are no repetition.
+          at = end + 1
           afterName = at
+        } else {
+          try escape(scalars[at - 1], isInClass: isInClass)
         }
         continue
       case "[" where isInClass: throw .unsupported("\(path): a class inside a class")
       case "[":
         isInClass = true
-        // A bracket that closes at once stands for itself; so does one after ^.
+        // Oniguruma and PCRE2 differ on a bracket that would close the class at once.
         let classStart = at + 1 < scalars.count && scalars[at + 1] == "^" ? at + 2 : at + 1
         if classStart < scalars.count, scalars[classStart] == "]" { throw .unsupported("\(path): ']' first in a class") }
       case "]" where isInClass: isInClass = false
@@ -52,6 +53,19 @@ struct OnigurumaPattern {
     let head = scalars[at..<min(at + 5, scalars.count)]
     guard Self.groups.contains(where: { head.starts(with: $0.unicodeScalars) }) else {
       throw .unsupported("\(path): the group '\(String(String.UnicodeScalarView(head)))'")
+    }
+  }
+
+  /// `\p{name}`, `\P{name}` or `\x{digits}`.
+  private mutating func appendNamed(_ kind: Unicode.Scalar, _ name: String, isInClass: Bool) {
+    let additions = kind == "x" ? "" : UnicodeAdditions.classItems(name)
+    switch (kind, isInClass) {
+    case (_, _) where additions.isEmpty: translated += "\\\(kind){\(name)}"
+    case ("p", true): translated += "\\p{\(name)}\(additions)"
+    case ("p", false): translated += "[\\p{\(name)}\(additions)]"
+    case (_, false): translated += "[^\\p{\(name)}\(additions)]"
+    // A complement inside a class cannot be made smaller there; the newest scalars stay in it.
+    case (_, true): translated += "\\P{\(name)}"
     }
   }
 
