@@ -42,8 +42,8 @@ let package = Package(
       dependencies: ["Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON"]),
-    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "TensorTesting", "BackendCPU"]),
+    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU"]),
     .testTarget(name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON"]),

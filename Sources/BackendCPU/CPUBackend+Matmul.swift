@@ -1,5 +1,161 @@
+import CKernels
 import TensorCore
 
 extension CPUBackend {
-  public func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) { preconditionFailure("not written yet") }
+  public func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) {
+    Check.matmul(a, b, transpose: transpose, into: out)
+    guard out.rows > 0, out.columns > 0 else { return }
+    multiply(Product(a, b, transpose: transpose, beta: beta, into: out))
+  }
+
+  /// Cuts a product into packed pieces. Few rows: a is packed once and every worker packs its own columns of b just before it needs them.
+  /// Many rows: a panel of b is packed by all, then rows are shared out. Either way only a panel of b is ever held as floats.
+  private func multiply(_ product: Product) {
+    if product.rows <= CPUBackend.fewRows { multiplyFewRows(product) } else { multiplyManyRows(product) }
+  }
+
+  private func multiplyFewRows(_ product: Product) {
+    let groups = (product.columns + Packing.group - 1) / Packing.group
+    let sizeOfA = product.rows * Packing.rowStride
+    withScratch(bytes: product.blocks * sizeOfA * 4) { scratch in
+      let packedA = scratch.assumingMemoryBound(to: Float.self)
+      parallel(product.blocks, grain: max(1, CPUBackend.packingGrain / sizeOfA)) { blocks in
+        for block in blocks { product.packA(simd, rows: 0..<product.rows, block: block, into: packedA + block * sizeOfA) }
+      }
+      // A column of out costs 2·rows·depth operations; below some tens of thousands a second worker does not pay.
+      let grain = max(1, CPUBackend.multiplyGrain / (Packing.group * max(1, product.depth) * product.rows))
+      parallel(groups, grain: grain) { groups in
+        withScratch(bytes: Packing.group * Packing.depth * 4) { scratch in
+          let packedB = scratch.assumingMemoryBound(to: Float.self)
+          for group in groups {
+            let columns = group * Packing.group..<min((group + 1) * Packing.group, product.columns)
+            for block in 0..<product.blocks {
+              product.packB(simd, columns: columns, block: block, into: packedB)
+              product.multiply(simd, packedA + block * sizeOfA, packedB, rows: 0..<product.rows, columns: columns, block: block)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private func multiplyManyRows(_ product: Product) {
+    let blocksPerPanel = min(product.blocks, CPUBackend.panelDepth / Packing.depth)
+    let fitting = CPUBackend.panelFloats / (blocksPerPanel * Packing.depth * Packing.group)
+    let groupsPerPanel = min((product.columns + Packing.group - 1) / Packing.group, fitting)
+    let columnsPerPanel = groupsPerPanel * Packing.group
+    let sizeOfB = columnsPerPanel * Packing.depth
+    let tile = hoof_gemm_tile_rows(simd)
+    let tiles = (product.rows + tile - 1) / tile
+    let rowsPerBlock = CPUBackend.rowsPerBlock / tile * tile
+
+    withScratch(bytes: blocksPerPanel * sizeOfB * 4) { scratch in
+      let packedB = scratch.assumingMemoryBound(to: Float.self)
+      for firstColumn in stride(from: 0, to: product.columns, by: columnsPerPanel) {
+        let columns = firstColumn..<min(firstColumn + columnsPerPanel, product.columns)
+        let groups = (columns.count + Packing.group - 1) / Packing.group
+        for firstBlock in stride(from: 0, to: product.blocks, by: blocksPerPanel) {
+          let blocks = firstBlock..<min(firstBlock + blocksPerPanel, product.blocks)
+          parallel(groups * blocks.count, grain: max(1, CPUBackend.packingGrain / (Packing.group * Packing.depth))) { pieces in
+            for piece in pieces {
+              let (index, group) = piece.quotientAndRemainder(dividingBy: groups)
+              let block = firstBlock + index
+              let start = columns.lowerBound + group * Packing.group
+              let target = packedB + index * sizeOfB + group * Packing.group * product.depth(of: block)
+              product.packB(simd, columns: start..<min(start + Packing.group, columns.upperBound), block: block, into: target)
+            }
+          }
+          parallel(tiles, grain: CPUBackend.fewestTiles) { tiles in
+            let rows = tiles.lowerBound * tile..<min(tiles.upperBound * tile, product.rows)
+            withScratch(bytes: rowsPerBlock * Packing.rowStride * 4) { scratch in
+              let packedA = scratch.assumingMemoryBound(to: Float.self)
+              for start in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsPerBlock) {
+                let part = start..<min(start + rowsPerBlock, rows.upperBound)
+                for block in blocks {
+                  product.packA(simd, rows: part, block: block, into: packedA)
+                  product.multiply(simd, packedA, packedB + (block - firstBlock) * sizeOfB, rows: part, columns: columns, block: block)
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private static var fewRows: Int { 128 }
+  /// Rows of a packed at a time: with a depth of 256 a quarter of a megabyte, which the second cache holds beside a sliver of b.
+  private static var rowsPerBlock: Int { 240 }
+  /// A panel of b: 4 MB, in the third cache.
+  private static var panelFloats: Int { 1 << 20 }
+  private static var panelDepth: Int { 2048 }
+  private static var packingGrain: Int { 32_768 }
+  private static var multiplyGrain: Int { 1 << 18 }
+  private static var fewestTiles: Int { 4 }
+}
+
+/// One matrix product and how it is cut: K-blocks at fixed places, so that every element of out is summed in the same order whatever the
+/// shape of the rest and however many workers there are.
+private struct Product {
+  let a: UnsafePointer<Float>, strideOfA: Int, transposedA: Int32
+  let b: UnsafeRawPointer, rowBytesOfB: Int, typeOfB: hoof_type, transposedB: Int32
+  let out: UnsafeMutablePointer<Float>
+  let rows: Int, columns: Int, depth: Int
+  let beta: Float
+
+  init(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) {
+    self.a = UnsafePointer(a.f32)
+    self.b = UnsafeRawPointer(b.raw)
+    self.out = out.f32
+    self.beta = beta
+    strideOfA = a.columns
+    transposedA = transpose == .left ? 1 : 0
+    rowBytesOfB = b.rowBytes
+    typeOfB = b.dtype.stored
+    transposedB = transpose == .right ? 1 : 0
+    rows = out.rows
+    columns = out.columns
+    depth = transpose == .left ? a.rows : a.columns
+  }
+
+  /// At least one: an empty sum still scales out by beta.
+  var blocks: Int { max(1, (depth + Packing.depth - 1) / Packing.depth) }
+  func depth(of block: Int) -> Int { min(Packing.depth, depth - block * Packing.depth) }
+
+  func packA(_ simd: hoof_simd, rows: Range<Int>, block: Int, into packed: UnsafeMutablePointer<Float>) {
+    hoof_gemm_pack_a(simd, a, strideOfA, transposedA, rows.lowerBound, rows.count, block * Packing.depth, depth(of: block), packed)
+  }
+
+  func packB(_ simd: hoof_simd, columns: Range<Int>, block: Int, into packed: UnsafeMutablePointer<Float>) {
+    hoof_gemm_pack_b(
+      simd, typeOfB, b, rowBytesOfB, transposedB, columns.lowerBound, columns.count, block * Packing.depth, depth(of: block), packed)
+  }
+
+  func multiply(
+    _ simd: hoof_simd, _ packedA: UnsafePointer<Float>, _ packedB: UnsafePointer<Float>, rows: Range<Int>, columns: Range<Int>, block: Int
+  ) {
+    hoof_gemm_multiply(
+      simd, packedA, packedB, rows.count, columns.count, depth(of: block), block == 0 ? beta : 1,
+      out + rows.lowerBound * self.columns + columns.lowerBound, self.columns)
+  }
+}
+
+private enum Packing {
+  static var depth: Int { Int(hoof_gemm_depth) }
+  static var group: Int { Int(hoof_gemm_group) }
+  static var rowStride: Int { Int(hoof_gemm_row) }
+}
+
+extension DType {
+  /// The name the C kernels know this type by.
+  var stored: hoof_type {
+    switch self {
+    case .f32: hoof_type_f32
+    case .f16: hoof_type_f16
+    case .bf16: hoof_type_bf16
+    case .i32: hoof_type_i32
+    case .q8_0: hoof_type_q8_0
+    case .q4_K: hoof_type_q4_K
+    }
+  }
 }

@@ -1,0 +1,126 @@
+import BackendCPU
+import CKernels
+import TensorCore
+import Testing
+
+@Suite("Matrix products")
+struct MatmulTests {
+  /// Odd sizes around every edge: one row, tile heights, column groups, K-blocks of 256, quantised blocks of 32 and 256.
+  static let shapes: [(m: Int, n: Int, k: Int)] = [
+    (1, 1, 1), (1, 7, 41), (2, 65, 32), (3, 33, 257), (7, 41, 123), (8, 64, 256), (9, 129, 300), (13, 17, 600), (41, 31, 33),
+    (123, 70, 65), (130, 66, 520), (257, 193, 96), (300, 130, 2100), (5, 0, 3), (0, 4, 3),
+  ]
+
+  @Test(
+    "every product, type and instruction set agrees with a sum in Double and leaves its neighbours alone",
+    arguments: Levels.available, [Transpose.none, .left, .right])
+  func agreement(simd: hoof_simd, transpose: Transpose) throws {
+    let backend = CPUBackend(threads: 2, simd: simd)
+    for dtype in [DType.f32, .f16, .bf16, .q8_0, .q4_K] where transpose != .left || dtype == .f32 {
+      for (m, n, k) in MatmulTests.shapes {
+        for beta in [Float(0), 1, 0.5] {
+          var random = Generator(seed: UInt64(m * 31 + n * 7 + k))
+          let a = random.normal(m * k)
+          let (bRows, bColumns) = transpose == .right ? (n, k) : (k, n)
+          let b = try Tensor(random.stored(dtype, rows: bRows, columns: bColumns), dtype, rows: bRows, columns: bColumns, on: backend)
+          let weights = try b.floats()
+          let fenced = try Fenced(rows: m, columns: n, on: backend)
+          // With beta 0 whatever is there must not matter, NaN least of all.
+          let before = beta == 0 ? [Float](repeating: .nan, count: m * n) : random.normal(m * n)
+          try fenced.tensor.upload(before)
+          let left = try Tensor(a, rows: transpose == .left ? k : m, columns: transpose == .left ? m : k, on: backend)
+          backend.matmul(left, b, transpose: transpose, beta: beta, into: fenced.tensor)
+          let got = try fenced.checked()
+          #expect(got.allSatisfy { $0.isFinite }, "\(dtype.name) \(transpose) beta \(beta) [\(m), \(n), \(k)]")
+          // All of a small product; of a large one the corners and some in between.
+          let whole = m * n * k <= 4000
+          let places =
+            whole ? Array(0..<m * n) : [0, n - 1, m * n - n, m * n - 1] + (0..<20).map { _ in Int(random.next() % UInt64(m * n)) }
+          for place in places {
+            let (i, j) = (place / n, place % n)
+            var sum = beta == 0 ? 0 : Double(beta) * Double(before[i * n + j])
+            var size = abs(sum)
+            for l in 0..<k {
+              let x = transpose == .left ? a[l * m + i] : a[i * k + l]
+              let y = transpose == .right ? weights[j * k + l] : weights[l * n + j]
+              sum += Double(x) * Double(y)
+              size += abs(Double(x) * Double(y))
+            }
+            let error = abs(Double(got[i * n + j]) - sum)
+            // Float sums lose at most about sqrt(K) roundings of the sum of magnitudes; integer products of split activations 2e-5 of it.
+            #expect(
+              error <= 2e-6 * size + 1e-30,
+              "\(dtype.name) \(transpose) beta \(beta) [\(m), \(n), \(k)] at \(i), \(j): \(got[i * n + j]), not \(sum)")
+            if error > 2e-6 * size + 1e-30 { return }
+          }
+        }
+      }
+    }
+  }
+
+  @Test("an empty sum is beta times out", arguments: Levels.available)
+  func emptySum(simd: hoof_simd) throws {
+    let backend = CPUBackend(threads: 2, simd: simd)
+    let a = try Tensor(3, 0, on: backend), b = try Tensor(5, 0, on: backend)
+    let out = try Tensor([Float](repeating: 2, count: 15), rows: 3, columns: 5, on: backend)
+    backend.matmul(a, b, transpose: .right, beta: 0.5, into: out)
+    #expect(try out.floats() == [Float](repeating: 1, count: 15))
+    backend.matmul(a, b, transpose: .right, beta: 0, into: out)
+    #expect(try out.floats() == [Float](repeating: 0, count: 15))
+  }
+
+  @Test("an element's bits depend neither on the number of workers nor on the other rows of the batch", arguments: Levels.available)
+  func determinism(simd: hoof_simd) throws {
+    let (m, n, k) = (260, 200, 700)
+    var random = Generator(seed: 5)
+    let a = random.normal(m * k)
+    for dtype in [DType.f32, .bf16, .q8_0, .q4_K] {
+      let bytes = random.stored(dtype, rows: n, columns: k)
+      var whole: [Float]?
+      for threads in [1, 2, 3] {
+        let backend = CPUBackend(threads: threads, simd: simd)
+        let b = try Tensor(bytes, dtype, rows: n, columns: k, on: backend)
+        let out = try Tensor(m, n, on: backend)
+        backend.matmul(try Tensor(a, rows: m, columns: k, on: backend), b, transpose: .right, beta: 0, into: out)
+        let got = try out.floats()
+        if let whole { #expect(got == whole, "\(dtype.name), \(threads) threads") } else { whole = got }
+        let few = try Tensor(20, n, on: backend)
+        backend.matmul(try Tensor([Float](a[..<(20 * k)]), rows: 20, columns: k, on: backend), b, transpose: .right, beta: 0, into: few)
+        #expect(try few.floats() == [Float](whole![..<(20 * n)]), "\(dtype.name), 20 of \(m) rows")
+      }
+    }
+  }
+
+  @Test("padding of quantised rows is ignored, whatever it holds", arguments: Levels.available)
+  func padding(simd: hoof_simd) throws {
+    let backend = CPUBackend(threads: 1, simd: simd)
+    var random = Generator(seed: 9)
+    for (dtype, columns) in [(DType.q8_0, 33), (.q8_0, 7), (.q4_K, 300), (.q4_K, 40)] {
+      let rows = 3
+      var bytes = random.stored(dtype, rows: rows, columns: columns)
+      let clean = try Tensor(bytes, dtype, rows: rows, columns: columns, on: backend)
+      let stride = dtype.rowBytes(columns: columns)
+      for row in 0..<rows {
+        let start = row * stride
+        if dtype == .q8_0 {
+          let used = columns % 32
+          for i in used..<32 { bytes[start + stride - 32 + i] = 0x7f }
+        } else {
+          for j in columns % 256..<256 {
+            let at = start + stride - 128 + j / 64 * 32 + j % 32
+            bytes[at] |= j % 64 < 32 ? 0x0f : 0xf0
+          }
+        }
+      }
+      let hostile = try Tensor(bytes, dtype, rows: rows, columns: columns, on: backend)
+      #expect(try hostile.floats() == clean.floats())
+      for m in [1, 3, 20] {
+        let a = try Tensor(random.normal(m * columns), rows: m, columns: columns, on: backend)
+        let x = try Tensor(m, rows, on: backend), y = try Tensor(m, rows, on: backend)
+        backend.matmul(a, clean, transpose: .right, beta: 0, into: x)
+        backend.matmul(a, hostile, transpose: .right, beta: 0, into: y)
+        #expect(try x.floats() == y.floats(), "\(dtype.name) \(columns) columns, \(m) rows")
+      }
+    }
+  }
+}
