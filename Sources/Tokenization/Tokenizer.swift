@@ -12,6 +12,8 @@ public struct Tokenizer: Sendable {
   let postProcessor: PostProcessor
   let addedByID: [Int32: AddedToken]
   let addedByContent: [String: Int32]
+  /// What an added token stands for in decoded text: its normalized form if it is looked for in that form, since it swallowed as much.
+  let addedText: [Int32: [UInt8]]
   /// Tokens looked for in the text as given, and in the normalized text.
   let rawTokens: AddedTokenFinder
   let normalizedTokens: AddedTokenFinder
@@ -42,20 +44,25 @@ public struct Tokenizer: Sendable {
     let added = try Self.addedTokens(fields, model.pieces)
     var byID: [Int32: AddedToken] = [:]
     var byContent: [String: Int32] = [:]
+    var texts: [Int32: [UInt8]] = [:]
     var raw = AddedTokenFinder()
     var normalized = AddedTokenFinder()
     let state = MatchState()
     for token in added {
       byID[token.id] = token
       byContent[token.content] = token.id
+      var text = Array(token.content.utf8)
       if token.isNormalized {
-        normalized.add(token, as: normalizers.reduce(Array(token.content.utf8)) { $1.apply(to: $0, using: state) })
+        for step in normalizers { text = step.apply(to: text, using: state) }
+        normalized.add(token, as: text)
       } else {
-        raw.add(token, as: Array(token.content.utf8))
+        raw.add(token, as: text)
       }
+      texts[token.id] = text
     }
     addedByID = byID
     addedByContent = byContent
+    addedText = texts
     rawTokens = raw
     normalizedTokens = normalized
     vocabularySize = max(model.pieces.idLimit, 1 + Int(added.map(\.id).max() ?? -1))
@@ -95,7 +102,9 @@ public struct Tokenizer: Sendable {
   public var endTokens: [Int32] { postProcessor.suffix }
 
   /// The piece as stored in the file; nil when no token has that id.
-  public func piece(_ id: Int32) -> String? { pieceBytes(id).map { String(decoding: $0, as: UTF8.self) } }
+  public func piece(_ id: Int32) -> String? {
+    addedByID[id]?.content ?? model.pieces.bytes(of: id).map { String(decoding: $0, as: UTF8.self) }
+  }
 
   /// The id of a piece as stored in the file.
   public func id(of piece: String) -> Int32? { addedByContent[piece] ?? model.pieces.id(of: Array(piece.utf8)) }
@@ -103,5 +112,6 @@ public struct Tokenizer: Sendable {
   /// Whether the token is left out by `decode(_:skipSpecial: true)`.
   public func isSpecial(_ id: Int32) -> Bool { addedByID[id]?.isSpecial ?? false }
 
-  func pieceBytes(_ id: Int32) -> [UInt8]? { addedByID[id].map { Array($0.content.utf8) } ?? model.pieces.bytes(of: id) }
+  /// What the decoders start from.
+  func pieceBytes(_ id: Int32) -> [UInt8]? { addedText[id] ?? model.pieces.bytes(of: id) }
 }

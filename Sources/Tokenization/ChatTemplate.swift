@@ -1,0 +1,163 @@
+/// Turns a conversation into the text a chat model was trained on.
+///
+/// `chat_template` is a Jinja program. Rather than run programs, this recognises the four that Llama-family models publish (compared tag by
+/// tag, blanks and quotes aside) and refuses every other: a template guessed wrong gives a model that answers badly and no message.
+public struct ChatTemplate: Sendable {
+  public struct Message: Sendable, Equatable {
+    public var role: String
+    public var content: String
+    public init(role: String, content: String) {
+      self.role = role
+      self.content = content
+    }
+  }
+
+  public enum Family: String, Sendable, CaseIterable {
+    case llama3 = "Llama 3", llama2 = "Llama 2", chatML = "ChatML", zephyr = "Zephyr"
+  }
+
+  public let family: Family
+  private let bos: String
+  private let eos: String
+  /// The first Llama 3 template asks for an answer whether or not the caller does.
+  private let alwaysPrompts: Bool
+  /// Some Llama 2 templates keep the blanks around an answer.
+  private let stripsAnswers: Bool
+
+  /// `template`: `chat_template` of tokenizer_config.json. `bos`, `eos`: its `bos_token` and `eos_token`.
+  public init(_ template: String, bos: String, eos: String) throws(TokenizerError) {
+    let program = JinjaOutline(template)
+    guard let known = KnownChatTemplate.all.first(where: { $0.outline == program }) else {
+      let names = Family.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .unsupported("chat_template: it is none of the known ones (\(names)); it")
+    }
+    family = known.family
+    alwaysPrompts = known.alwaysPrompts
+    stripsAnswers = known.stripsAnswers
+    self.bos = bos
+    self.eos = eos
+  }
+
+  /// The text of the conversation. It has its begin token where the template puts one: encode it with `template: false`.
+  public func render(_ messages: [Message], addGenerationPrompt: Bool = false) throws(TokenizerError) -> String {
+    switch family {
+    case .llama3: llama3(messages, prompts: addGenerationPrompt || alwaysPrompts)
+    case .llama2: try llama2(messages)
+    case .chatML:
+      messages.map { "<|im_start|>\($0.role)\n\($0.content)<|im_end|>\n" }.joined() + (addGenerationPrompt ? "<|im_start|>assistant\n" : "")
+    case .zephyr: try zephyr(messages, prompts: addGenerationPrompt)
+    }
+  }
+
+  private func llama3(_ messages: [Message], prompts: Bool) -> String {
+    func header(_ role: String) -> String { "<|start_header_id|>\(role)<|end_header_id|>\n\n" }
+    let turns = messages.map { header($0.role) + Self.stripped($0.content) + "<|eot_id|>" }.joined()
+    return (messages.isEmpty ? "" : bos) + turns + (prompts ? header("assistant") : "")
+  }
+
+  private func llama2(_ messages: [Message]) throws(TokenizerError) -> String {
+    var turns = messages[...]
+    var system: String?
+    if let first = turns.first, first.role == "system" {
+      system = first.content
+      turns.removeFirst()
+    }
+    guard !messages.isEmpty else { throw .invalid("chat: the Llama 2 template needs a message") }
+    var out = ""
+    for (index, message) in turns.enumerated() {
+      guard message.role == (index % 2 == 0 ? "user" : "assistant") else {
+        throw .invalid("chat: message \(index + (system == nil ? 0 : 1)) is of '\(message.role)'; Llama 2 takes user and assistant in turn")
+      }
+      if index % 2 == 0 {
+        let opening = index == 0 ? system.map { "<<SYS>>\n\($0)\n<</SYS>>\n\n" } ?? "" : ""
+        out += "\(bos)[INST] \(Self.stripped(opening + message.content)) [/INST]"
+      } else {
+        out += " \(stripsAnswers ? Self.stripped(message.content) : message.content) \(eos)"
+      }
+    }
+    return out
+  }
+
+  private func zephyr(_ messages: [Message], prompts: Bool) throws(TokenizerError) -> String {
+    var out = ""
+    for (index, message) in messages.enumerated() {
+      guard ["user", "system", "assistant"].contains(message.role) else {
+        throw .invalid("chat: message \(index) is of '\(message.role)'; the Zephyr template knows system, user and assistant")
+      }
+      out += "<|\(message.role)|>\n\(message.content)\(eos)\n"
+    }
+    return out + (prompts && !messages.isEmpty ? "<|assistant|>\n" : "")
+  }
+
+  /// Python's `str.strip()`, which also takes U+001C to U+001F.
+  private static func stripped(_ text: String) -> String {
+    func isBlank(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.isWhitespace || (0x1c...0x1f).contains(scalar.value) }
+    let scalars = text.unicodeScalars
+    guard let first = scalars.firstIndex(where: { !isBlank($0) }), let last = scalars.lastIndex(where: { !isBlank($0) }) else { return "" }
+    return String(scalars[first...last])
+  }
+}
+
+/// A published template, as a program to compare with.
+struct KnownChatTemplate: Sendable {
+  let family: ChatTemplate.Family
+  let outline: JinjaOutline
+  let alwaysPrompts: Bool
+  let stripsAnswers: Bool
+
+  private init(_ family: ChatTemplate.Family, _ text: String, alwaysPrompts: Bool = false, stripsAnswers: Bool = true) {
+    self.family = family
+    outline = JinjaOutline(text)
+    self.alwaysPrompts = alwaysPrompts
+    self.stripsAnswers = stripsAnswers
+  }
+
+  static let all: [KnownChatTemplate] = [
+    KnownChatTemplate(.llama3, llama3Turns + #"{% if add_generation_prompt %}"# + llama3Prompt + "{% endif %}"),
+    KnownChatTemplate(.llama3, llama3Turns + llama3Prompt, alwaysPrompts: true),
+    KnownChatTemplate(.llama2, llama2("content.strip()")),
+    KnownChatTemplate(.llama2, llama2("content"), stripsAnswers: false),
+    KnownChatTemplate(.chatML, chatML),
+    KnownChatTemplate(
+      .chatML, "{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}" + chatML),
+    KnownChatTemplate(.zephyr, zephyr),
+  ]
+
+  private static let llama3Turns =
+    #"{% set loop_messages = messages %}{% for message in loop_messages %}"#
+    + #"{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + '<|eot_id|>' %}"#
+    + #"{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"#
+  private static let llama3Prompt = #"{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}"#
+
+  private static func llama2(_ answer: String) -> String {
+    #"{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}{% set system_message = messages[0]['content'] %}"#
+      + #"{% else %}{% set loop_messages = messages %}{% set system_message = false %}{% endif %}{% for message in loop_messages %}"#
+      + #"{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"#
+      + #"{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"#
+      + #"{% if loop.index0 == 0 and system_message != false %}"#
+      + #"{% set content = '<<SYS>>\n' + system_message + '\n<</SYS>>\n\n' + message['content'] %}"#
+      + #"{% else %}{% set content = message['content'] %}{% endif %}"#
+      + #"{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}"#
+      + #"{% elif message['role'] == 'assistant' %}{{ ' ' + "# + answer + #" + ' ' + eos_token }}{% endif %}{% endfor %}"#
+  }
+
+  private static let chatML =
+    #"{% for message in messages %}"#
+    + #"{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"#
+    + #"{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"#
+
+  private static let zephyr = #"""
+    {% for message in messages %}
+    {% if message['role'] == 'user' %}
+    {{ '<|user|>\n' + message['content'] + eos_token }}
+    {% elif message['role'] == 'system' %}
+    {{ '<|system|>\n' + message['content'] + eos_token }}
+    {% elif message['role'] == 'assistant' %}
+    {{ '<|assistant|>\n'  + message['content'] + eos_token }}
+    {% endif %}
+    {% if loop.last and add_generation_prompt %}
+    {{ '<|assistant|>' }}
+    {% endif %}
+    {% endfor %}
+    """#
+}
