@@ -31,6 +31,7 @@ extension Command {
         .init("hoof create base.hoof -o cut.hoof --layers ablation.json --dry-run", "what a cut would save"),
       ]),
     run: { arguments in
+      Interrupt.catchSignals()
       let isDry = arguments.has("dry-run")
       guard let output = arguments.string("output") ?? (isDry ? "" : nil) else {
         throw UsageError(command: "create", "-o is missing: -o OUT.hoof")
@@ -82,7 +83,6 @@ private struct Creation {
   }
 
   static func write(_ plan: ModelImport, to output: String, _ arguments: Arguments) throws {
-    Interrupt.catchSignals()
     let total = plan.items.reduce(0) { $0 + $1.source.range.count }
     let progress = Progress("writing \(output)", total: Double(total), unit: .bytes, quiet: arguments.has("quiet"))
     let reported = Counter()
@@ -103,14 +103,18 @@ private struct Creation {
 
   func text(withTensors: Bool) -> String {
     let (before, after) = (plan.before, plan.after)
-    let dropped = plan.source.originalLayers.filter { !plan.originalLayers.contains($0) }
+    let source = plan.source.originalLayers
+    let dropped = source.indices.filter { !plan.originalLayers.contains(source[$0]) }
     var rows = [
       ("layers", "\(plan.source.config.layers.count) → \(plan.config.layers.count)"),
       ("parameters", "\(LargeCount(before.parameters)) → \(LargeCount(after.parameters))"),
       ("weights", "\(ByteCount(before.bytes)) → \(ByteCount(after.bytes))"),
-      ("types", DType.allCases.compactMap { type in after.dtypes[type].map { "\(type.name) \(ByteCount($0.bytes))" } }.joined(separator: ", ")),
+      (
+        "types",
+        DType.allCases.compactMap { type in after.dtypes[type].map { "\(type.name) \(ByteCount($0.bytes))" } }.joined(separator: ", ")
+      ),
     ]
-    if !dropped.isEmpty { rows.insert(("dropped", dropped.map(String.init).joined(separator: ", ")), at: 1) }
+    if !dropped.isEmpty { rows.insert(("dropped", Inspection.ranges(dropped)), at: 1) }
     var text = (output.map { "wrote \($0.onOneLine)" } ?? "would write") + "\n" + HelpText.table(rows)
     if withTensors {
       text += Inspection.aligned(

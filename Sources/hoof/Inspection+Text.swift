@@ -15,7 +15,10 @@ extension Inspection {
       ("width", "\(config.hiddenSize), heads of \(config.headDim), vocabulary \(config.vocabularySize)"),
       ("context", "\(config.contextLength), \(rope)"),
       ("head", config.tiedEmbeddings ? "tied to the embedding" : "its own matrix"),
-      ("tokens", "begin \(config.bosToken.map(String.init) ?? "none"), end \(config.eosTokens.isEmpty ? "none" : config.eosTokens.map(String.init).joined(separator: ", "))"),
+      (
+        "tokens",
+        "begin \(config.bosToken.map(String.init) ?? "none"), end \(config.eosTokens.isEmpty ? "none" : config.eosTokens.map(String.init).joined(separator: ", "))"
+      ),
       ("tokenizer", tokenizer.map { "\($0.vocabularySize) ids" } ?? "none"), ("chat template", template),
     ]
     if let fingerprint { rows.append(("fingerprint", fingerprint)) }
@@ -27,7 +30,7 @@ extension Inspection {
   }
 
   private var rope: String {
-    let theta = "rotary base \(LargeCount(source.config.ropeTheta))"
+    let theta = "rotary base \(source.config.ropeTheta.fixed(0))"
     switch source.config.ropeScaling {
     case .none: return theta
     case .linear(let factor): return theta + ", stretched linearly by \(factor)"
@@ -68,8 +71,32 @@ extension Inspection {
     return Inspection.aligned(lines)
   }
 
+  /// "1. layers: 9 → 7, kept 0-3, 5, 7-8", then whatever else the step recorded.
   private var history: String {
-    source.history.enumerated().map { step, entry in "  \(step + 1). \(entry.text().onOneLine)\n" }.joined()
+    source.history.enumerated().map { step, entry in
+      var parts: [String] = []
+      if let before = entry["layers_before"]?.int, let kept = entry["kept_layers"]?.array {
+        parts.append("\(before) → \(kept.count) layers, kept \(Inspection.ranges(kept.compactMap(\.int)))")
+      }
+      let told = ["method", "layers_before", "kept_layers", "original_layers"]
+      for (name, value) in entry.object?.members.map(\.self) ?? [] where !told.contains(name) {
+        parts.append("\(name) \(value.string ?? value.text())")
+      }
+      return "  \(step + 1). \(entry["method"]?.string ?? "?"): \(parts.joined(separator: "; "))".onOneLine + "\n"
+    }.joined()
+  }
+
+  /// [0, 1, 2, 5] → "0-2, 5", as the options take them.
+  static func ranges(_ indices: [Int]) -> String {
+    var runs: [ClosedRange<Int>] = []
+    for index in indices {
+      if let last = runs.last, last.upperBound + 1 == index {
+        runs[runs.count - 1] = last.lowerBound...index
+      } else {
+        runs.append(index...index)
+      }
+    }
+    return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ", ")
   }
 
   private var tensorTable: String {
