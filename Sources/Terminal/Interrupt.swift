@@ -22,7 +22,11 @@ public enum Interrupt {
   public static func catchSignals() {
     // The handler may only touch what exists already: the first use of a static initialises it, which is not safe inside a signal.
     _ = (isRequested, notice.utf8CodeUnitCount)
-    for number in [SIGINT, SIGTERM] { signal(number, handle) }
+    for number in [SIGINT, SIGTERM] {
+      // A shell that starts a job in the background has it ignore Ctrl-C; that stays so.
+      let before = signal(number, handle)
+      if unsafeBitCast(before, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self) { signal(number, SIG_IGN) }
+    }
   }
 
   /// A reader who closes our output shows as EPIPE at the write, not as a death by signal.

@@ -9,6 +9,7 @@ struct ProgressMeter {
   private static let silence = 2.0
   private static let redrawInterval = 0.1
   private static let lineInterval = 5.0
+  private static let leastLineInterval = 1.0
   private static let lineShare = 0.1
 
   let title: String
@@ -54,7 +55,10 @@ struct ProgressMeter {
       mark(now)
       return "\r" + bar(columns: columns, elapsed: elapsed) + "\u{1B}[K"
     case .lines:
-      guard now - lastTime >= ProgressMeter.lineInterval || share - lastShare >= ProgressMeter.lineShare else { return nil }
+      // A log of a day's work must not grow by a line every five seconds, nor one of three seconds have ten.
+      let pause = now - lastTime
+      let isDue = pause >= max(ProgressMeter.lineInterval, elapsed / 20)
+      guard isDue || (pause >= ProgressMeter.leastLineInterval && share - lastShare >= ProgressMeter.lineShare) else { return nil }
       mark(now)
       return "\(title): \(percent), \(facts(elapsed))\n"
     }

@@ -6,5 +6,5 @@ struct Command: Sendable {
   let run: @Sendable (Arguments) throws -> Void
 
   /// Every subcommand, in the order of `hoof help`.
-  static let all: [Command] = [.ablate, .backends]
+  static let all: [Command] = [.create, .inspect, .ablate, .tokenize, .backends]
 }

@@ -22,8 +22,20 @@ struct ProgressTests {
     }
     #expect(times == [5, 10, 15, 20])
     meter.advance(110, label: "layer 3")
-    #expect(meter.text(at: 20.5, style: .lines) == "cut: 31 %, 15.1 layers/s, 46 s left, layer 3\n")
+    #expect(meter.text(at: 20.5, style: .lines) == nil)
+    #expect(meter.text(at: 21, style: .lines) == "cut: 31 %, 14.8 layers/s, 47 s left, layer 3\n")
     #expect(meter.closing(at: 21, style: .lines) == "cut: stopped at 31 % after 21 s\n")
+  }
+
+  @Test("the log of a day's work stays short")
+  func longWork() {
+    var meter = ProgressMeter(title: "cut", total: 86_400, unit: .items("steps"), start: 0)
+    var count = 0
+    for second in 1...86_400 {
+      meter.advance(1, label: nil)
+      if meter.text(at: Double(second), style: .lines) != nil { count += 1 }
+    }
+    #expect((50...250).contains(count), "\(count) lines")
   }
 
   @Test("work done by an earlier run moves the bar but not the rate")

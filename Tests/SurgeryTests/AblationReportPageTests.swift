@@ -151,6 +151,28 @@ struct AblationReportPageTests {
     }
   }
 
+  @Test(
+    "the largest and smallest numbers there are break nothing",
+    arguments: [
+      [1.7e308, .leastNonzeroMagnitude], [1e150, 1e-150], [-1.7e308, 1.7e308], [.leastNonzeroMagnitude, .leastNormalMagnitude], [0, 0],
+      [-1, -2],
+    ])
+  func extremes(values: [Double]) {
+    let numbers = JSON.array(values.map { .double($0) })
+    func entries(_ more: (Int, Double) -> JSON.Object) -> JSON { .array(values.enumerated().map { .object(more($0, $1)) }) }
+    let report: JSON = [
+      "layers": entries {
+        ["layer": .int($0), "kl": .double($1), "kl_stderr": .double($1), "perplexity": .double($1), "block_influence": .double($1)]
+      },
+      "sublayers": entries { ["layer": .int($0), "part": "mlp", "kl": .double($1)] },
+      "heads": entries { ["layer": .int($0), "head": .int($0), "kl": .double($1)] },
+      "neurons": entries { index, _ in ["layer": .int(index), "mean_abs": numbers, "firing_rate": numbers] },
+      "proxy_correlation": ["block_influence": ["spearman": .double(values[0]), "kendall": .double(values[1])]],
+      "seconds": .double(values[0]), "baseline": ["perplexity": .double(values[1])],
+    ]
+    #expect(Self.unbalanced(AblationReportPage.html(report)) == nil)
+  }
+
   @Test("numbers keep the digits that matter")
   func numbers() {
     #expect(

@@ -9,9 +9,12 @@ struct Axis {
   /// Values further below the largest than this are drawn at the axis' end: nothing to see there but rounding.
   private static let greatestDecades = 6.0
 
+  /// Nothing measured is larger; what claims to be, or is as small, must not overflow the arithmetic below.
+  private static let greatestMagnitude = 1e150
+
   /// `fromZero`: bars need their foot at zero unless the axis is logarithmic. `logBeyond`: the ratio from which it is.
   init(_ values: [Double], fromZero: Bool = true, logBeyond: Double = 100, ticks wanted: Int = 4) {
-    let finite = values.filter(\.isFinite)
+    let finite = values.filter { $0.magnitude < Axis.greatestMagnitude }.map { $0.magnitude < 1 / Axis.greatestMagnitude ? 0 : $0 }
     let top = finite.max() ?? 1
     let positive = finite.filter { $0 > 0 }
     if let least = positive.min(), top / least > logBeyond, finite.allSatisfy({ $0 > -1e-6 * top }) {

@@ -28,6 +28,7 @@ enum NumberText {
   /// Few characters, for ticks: 0.001, 10⁻⁵, 2000.
   static func tick(_ value: Double) -> String {
     let size = value.magnitude
+    guard size.isFinite else { return "–" }
     guard size != 0 else { return "0" }
     if size >= 1e-3, size < 1e5 {
       var places = 0
@@ -38,6 +39,7 @@ enum NumberText {
     }
     let power = Int((log10(size) + 1e-9).rounded(.down))
     let mantissa = value / pow(10, Double(power))
+    guard mantissa.isFinite else { return "0" }
     let front =
       (mantissa - 1).magnitude < 1e-6 ? "" : (mantissa + 1).magnitude < 1e-6 ? "−" : tick((mantissa * 1000).rounded() / 1000) + "×"
     return "\(front)10\(superscript(power))"
