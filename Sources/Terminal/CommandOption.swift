@@ -101,7 +101,7 @@ public struct CommandSpec: Sendable {
 /// Options that mean the same in every command that takes them.
 extension CommandOption {
   public static let threads = CommandOption(
-    "threads", .int(1...1024), environment: "HOOF_THREADS", help: "worker threads of the CPU backend (default: all processors)")
+    "threads", .int(1...1024), environment: "HOOF_THREADS", help: "worker threads on the CPU (default: all processors)")
   public static let seed = CommandOption("seed", .int(0...Int.max), help: "seed of everything random (default: 0)")
   public static let json = CommandOption("json", help: "print the result as JSON on standard output")
   public static let quiet = CommandOption("quiet", short: "q", help: "no progress and no notes on standard error")

@@ -118,7 +118,7 @@ private struct Creation {
     var text = (output.map { "wrote \($0.onOneLine)" } ?? "would write") + "\n" + HelpText.table(rows)
     if withTensors {
       text += Inspection.aligned(
-        plan.items.map { [$0.name, "\($0.source.dtype.name) → \($0.dtype.name)", "\($0.shape.rows) × \($0.shape.columns)", ""] })
+        plan.items.map { ["\($0.source.dtype.name) → \($0.dtype.name)", "\($0.shape.rows) × \($0.shape.columns)", $0.name] })
     }
     return text
   }

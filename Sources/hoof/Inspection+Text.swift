@@ -100,7 +100,7 @@ extension Inspection {
   }
 
   private var tensorTable: String {
-    Inspection.aligned(tensors.map { [$0.name, $0.dtype.name, "\($0.shape.rows) × \($0.shape.columns)", "\(ByteCount($0.range.count))"] })
+    Inspection.aligned(tensors.map { [$0.dtype.name, "\($0.shape.rows) × \($0.shape.columns)", "\(ByteCount($0.range.count))", $0.name] })
   }
 
   /// Columns aligned right, the last one left.

@@ -62,8 +62,8 @@ enum Program {
     hoof help COMMAND explains one; hoof --version prints \(version).
 
     Example:
-      hoof backends
-          what this machine can compute with
+      hoof create Llama-3.2-1B/ -o base.hoof --q8
+          makes the file the other commands work on
 
     """
   }

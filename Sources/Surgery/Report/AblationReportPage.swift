@@ -69,7 +69,7 @@ public enum AblationReportPage {
           value: layer.kl, error: layer.error, style: isCut ? "kl cut" : "kl",
           title: "layer \(layer.index): KL \(NumberText.significant(layer.kl))\(error) nats")
         return BarPanel.Row(label: "\(layer.index)", bars: [bar], isMarked: isCut)
-      }, width: data.proxies.isEmpty ? 560 : 430, axis: Axis(reach), showsValues: true)
+      }, width: data.proxies.isEmpty ? 460 : 430, axis: Axis(reach), showsValues: true)
     let proxies = data.proxies.map { name in
       let values = data.layers.map { $0.proxies[name] }
       return BarPanel(
@@ -103,7 +103,7 @@ public enum AblationReportPage {
               title: "layer \(part.layer), attention: KL \(NumberText.significant(part.attention)) nats"),
             BarPanel.Bar(value: part.mlp, style: "mlp", title: "layer \(part.layer), MLP: KL \(NumberText.significant(part.mlp)) nats"),
           ])
-      }, width: 560, axis: Axis(data.parts.flatMap { [$0.attention, $0.mlp].compactMap(\.self) }))
+      }, width: 460, axis: Axis(data.parts.flatMap { [$0.attention, $0.mlp].compactMap(\.self) }))
     let legend = "<ul class=\"legend\"><li>\(swatch("attention"))attention</li><li>\(swatch("mlp"))MLP</li></ul>"
     let rows = data.parts.map { ["\($0.layer)", NumberText.significant($0.attention), NumberText.significant($0.mlp)] }
     return Markup.section(

@@ -44,7 +44,7 @@ enum PageStyle {
     tbody th { font-weight: 600; text-align: right } tr.marked th { color: var(--drop) }
     details { margin: 10px 0 } summary { cursor: pointer; color: var(--link); font-size: 13.5px }
     footer { margin-top: 48px; border-top: 1px solid var(--rule); padding-top: 10px; color: var(--soft); font-size: 13px }
-    @media (max-width: 560px) { svg:not(.fixed) .title { font-size: 15px } svg:not(.fixed) .label { font-size: 14px }
+    @media (max-width: 560px) { .proxies svg { flex-basis: 46% } svg:not(.fixed) .title { font-size: 15px } svg:not(.fixed) .label { font-size: 14px }
       svg:not(.fixed) .tick, svg:not(.fixed) .unit, svg:not(.fixed) .value, svg:not(.fixed) .tag { font-size: 13px } }
     @media print { body { max-width: none; padding: 0; font-size: 11pt } section, svg { break-inside: avoid } .scroll { overflow: visible } svg.fixed { max-width: 100% } }
     """
