@@ -165,7 +165,7 @@ LANE vf vexp(vf x) {
 }
 
 /// e^x for softmax weights, x <= 80: as vexp in fewer steps. Results below the smallest normal number are 0; the error grows with -x, where
-/// it no longer matters (1.5 ulp at -20, 3 ulp at -80).
+/// it no longer matters (1.4 ulp at -20, 4.5 ulp at -86). +inf gives NaN.
 LANE vf vexp_soft(vf x) {
   // As in vexp, with the exponent's bias added, so that the low bits shift straight into a float. 2^n is multiplied in, not added to the
   // bits of y, because that would turn some NaNs into numbers.

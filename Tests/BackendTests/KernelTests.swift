@@ -153,6 +153,9 @@ import Testing
     #expect(abs(try out.floats()[0] - (0.5 + Float(log(40.0)))) < 1e-6)
     on.backend.klDivergence(of: try rows(row), from: try rows(row), scale: 1, into: out, dQ: nil)
     #expect(try out.floats() == [0])
+    row[30] = inf
+    on.backend.rowLogSumExp(try rows(row), into: out)
+    #expect(try out.floats() == [inf])
     row[17] = .nan
     on.backend.rowLogSumExp(try rows(row), into: out)
     #expect(try out.floats()[0].isNaN)
