@@ -49,8 +49,26 @@ LANE float block_max(const float *x, size_t count) {
   return vhmax(vmax(vmax(m0, m1), vmax(m2, m3)));
 }
 
+LANE size_t first_equal(const float *x, float value, size_t count) {
+  size_t i = 0;
+  while (i + W <= count && !__builtin_reduce_or((vu)(vload(x + i) == vset(value)))) i += W;
+  while (i < count && x[i] != value) i++;
+  return i;
+}
+
+LANE size_t first_nan(const float *x, size_t count) {
+  size_t i = 0;
+  while (i < count && x[i] == x[i]) i++;
+  return i;
+}
+
 LANE void soft_add(struct soft *s, const float *x, size_t count) {
   soft_raise(s, block_max(x, count));
+  if (s->max == __builtin_inff()) {
+    // One infinite term decides, unless there is a NaN.
+    s->sum = first_nan(x, count) < count || s->sum != s->sum ? __builtin_nan("") : (double)__builtin_inff();
+    return;
+  }
   vf shift = vset(soft_shift(s->max)), s0 = vset(0), s1 = s0, s2 = s0, s3 = s0;
   size_t i = 0;
   for (; i + 4 * W <= count; i += 4 * W) {
@@ -63,16 +81,4 @@ LANE void soft_add(struct soft *s, const float *x, size_t count) {
   for (; i + W <= count; i += W) s0 += vexp_soft(vload(x + i) - shift);
   if (i < count) s1 += vexp_soft(vload_n(x + i, count - i, -__builtin_inff()) - shift);
   s->sum += (double)vsum((s0 + s1) + (s2 + s3));
-}
-
-LANE size_t first_equal(const float *x, float value, size_t count) {
-  size_t i = 0;
-  while (i < count && x[i] != value) i++;
-  return i;
-}
-
-LANE size_t first_nan(const float *x, size_t count) {
-  size_t i = 0;
-  while (i < count && x[i] == x[i]) i++;
-  return i;
 }
