@@ -29,7 +29,7 @@ public struct ChatTemplate: Sendable {
     let program = JinjaOutline(template)
     guard let known = KnownChatTemplate.all.first(where: { $0.outline == program }) else {
       let names = Family.allCases.map(\.rawValue).joined(separator: ", ")
-      throw .unsupported("chat_template: it is none of the known ones (\(names)); it")
+      throw .unsupported("chat_template (none of the known ones: \(names))")
     }
     family = known.family
     alwaysPrompts = known.alwaysPrompts

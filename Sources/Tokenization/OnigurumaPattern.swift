@@ -69,17 +69,24 @@ struct OnigurumaPattern {
     }
   }
 
+  private static let digit = "\\p{Nd}" + UnicodeAdditions.classItems("Nd")
+  private static let word =
+    "\\p{Alphabetic}\\p{M}\\p{Pc}" + digit + UnicodeAdditions.classItems("L") + UnicodeAdditions.classItems("M")
+  private static let latin1Numbers = "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+
   private mutating func escape(_ scalar: Unicode.Scalar, isInClass: Bool) throws(TokenizerError) {
     switch scalar {
     // PCRE2's \s holds U+180E, which is no White_Space any more.
     case "s": translated += "\\p{White_Space}"
     case "S": translated += "\\P{White_Space}"
-    // PCRE2 10.42 leaves marks and connectors out of \w.
-    case "w": translated += isInClass ? "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}" : "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]"
-    case "W" where !isInClass: translated += "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]"
+    // PCRE2 10.42 leaves marks and connectors out of \w. Oniguruma counts six Latin-1 numbers in, but not inside a class.
+    case "w": translated += isInClass ? Self.word : "[\(Self.word)\(Self.latin1Numbers)]"
+    case "W" where !isInClass: translated += "[^\(Self.word)\(Self.latin1Numbers)]"
+    case "d": translated += isInClass ? Self.digit : "[\(Self.digit)]"
+    case "D" where !isInClass: translated += "[^\(Self.digit)]"
     // PCRE2's \v is a class; Oniguruma's is U+000B.
     case "v": translated += "\\x{0b}"
-    case "p", "P", "d", "D", "r", "n", "t", "f", "A", "z", "x": translated += "\\\(scalar)"
+    case "p", "P", "r", "n", "t", "f", "A", "z", "x": translated += "\\\(scalar)"
     case "a"..."z", "A"..."Z", "0"..."9": throw .unsupported("\(path): the escape '\\\(scalar)'")
     default:
       guard scalar.isASCII else {

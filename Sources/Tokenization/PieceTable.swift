@@ -1,4 +1,5 @@
-/// The vocabulary: id → piece and piece → id. All pieces lie in one array of bytes; 128,000 Strings would take longer to make than to read.
+/// The vocabulary: id → piece and piece → id. All pieces lie in one array of bytes: 128,000 Strings would take longer to make than the
+/// file takes to read.
 struct PieceTable: Sendable {
   private var text: [UInt8]
   private var starts: [Int32]

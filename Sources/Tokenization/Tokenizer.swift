@@ -109,7 +109,8 @@ public struct Tokenizer: Sendable {
   /// The id of a piece as stored in the file.
   public func id(of piece: String) -> Int32? { addedByContent[piece] ?? model.pieces.id(of: Array(piece.utf8)) }
 
-  /// Whether the token is left out by `decode(_:skipSpecial: true)`.
+  /// Whether the token is left out by `decode(_:skipSpecial: true)`. The tokenizers library 0.23 leaves special tokens with
+  /// `normalized: true` in, since it looks for their normalized form among the names; here the id decides.
   public func isSpecial(_ id: Int32) -> Bool { addedByID[id]?.isSpecial ?? false }
 
   /// What the decoders start from.

@@ -291,5 +291,35 @@ struct PipelineCase: Sendable, CustomStringConvertible {
       settings: #"{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"(?i:'s)|\\s+(?!\\S)|\\s+"},"behavior":"Isolated","invert":false}}"#,
       text: "aB'S a  b", ids: [2, 0, 0, 0, 15, 2, 15, 15, 3],
       decoded: "a <unk> <unk> <unk>   a     b"),
+    PipelineCase(
+      name: "a word character outside a class",
+      settings: #"{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\w+"},"behavior":"Isolated","invert":false}}"#,
+      text: "ab³b!b1b", ids: [8, 0, 3, 7, 3, 5, 3],
+      decoded: "ab <unk> b ! b 1 b"),
+    PipelineCase(
+      name: "a word character inside a class",
+      settings: #"{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"[\\w!]+"},"behavior":"Removed","invert":false}}"#,
+      text: "a³b!b1b", ids: [0],
+      decoded: "<unk>"),
+    PipelineCase(
+      name: "what is no word character",
+      settings: #"{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\W"},"behavior":"Removed","invert":false}}"#,
+      text: "a³b b!", ids: [2, 0, 3, 3],
+      decoded: "a <unk> b b"),
+    PipelineCase(
+      name: "a letter of Unicode 16",
+      settings: #"{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\p{L}+"},"behavior":"Removed","invert":false}}"#,
+      text: "a\u{13460}b!a", ids: [7],
+      decoded: "!"),
+    PipelineCase(
+      name: "no letter of Unicode 16",
+      settings: #"{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\P{L}+"},"behavior":"Removed","invert":false}}"#,
+      text: "a\u{13460}b!a", ids: [2, 0, 3, 2],
+      decoded: "a <unk> b a"),
+    PipelineCase(
+      name: "U+180E is no white space",
+      settings: #"{"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\s"},"behavior":"Removed","invert":false}}"#,
+      text: "a\u{180e}b a", ids: [2, 0, 3, 2],
+      decoded: "a <unk> b a"),
   ]
 }
