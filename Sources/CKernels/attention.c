@@ -61,7 +61,7 @@ LANE float KERNEL(soften_row)(float *scores, size_t visible, size_t width, float
   float shift = __builtin_isfinite(m) ? m : 0;
   vf total = vset(0);
   for (size_t i = 0; i < width; i += W) {
-    vf p = vexp(vload(scores + i) - shift);
+    vf p = vexp_soft(vload(scores + i) - shift);
     vstore(scores + i, p);
     total += p;
   }
@@ -105,12 +105,12 @@ LANE void KERNEL(forward_few)(const struct hoof_attention *call, const struct ho
         size_t end = visible - start < 512 ? visible : start + 512, key = start;
         vf part = vset(0);
         for (; key + W <= end; key += W) {
-          vf p = vexp(vload(w + key) - shift);
+          vf p = vexp_soft(vload(w + key) - shift);
           vstore(w + key, p);
           part += p;
         }
         if (key < end) {
-          vf p = vexp(vload_n(w + key, end - key, -__builtin_inff()) - shift);
+          vf p = vexp_soft(vload_n(w + key, end - key, -__builtin_inff()) - shift);
           vstore_n(w + key, p, end - key);
           part += p;
         }
@@ -232,7 +232,7 @@ static void KERNEL(backward)(
           for (size_t i = 0; i < width; i += W) {
             float *w = weights + r * KEY_BLOCK + i, *s = slopes + r * KEY_BLOCK + i;
             vu seen_here = vbelow(visible > start + i ? visible - start - i : 0);
-            vf p = vselect(seen_here, vexp(vload(w) * call->scale - shift), vset(0));
+            vf p = vselect(seen_here, vexp_soft(vload(w) * call->scale - shift), vset(0));
             vstore(w, p);
             vstore(s, vselect(seen_here, p * (vload(s) - delta) * call->scale, vset(0)));
           }

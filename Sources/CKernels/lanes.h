@@ -17,6 +17,7 @@
 #define vhmax KERNEL(vhmax)
 #define vbelow KERNEL(vbelow)
 #define vexp KERNEL(vexp)
+#define vexp_soft KERNEL(vexp_soft)
 #define vsigmoid KERNEL(vsigmoid)
 #undef W
 #undef LANE
@@ -160,6 +161,40 @@ LANE vf vexp(vf x) {
   vi half = whole >> 1;
   vf a = (vf)(((vu)half + 127u) << 23), b = (vf)(((vu)whole - (vu)half + 127u) << 23);
   return y * a * b;
+#endif
+}
+
+/// e^x for softmax weights, x <= 80: as vexp in fewer steps. Results below the smallest normal number are 0; the error grows with -x, where
+/// it no longer matters (1.5 ulp at -20, 3 ulp at -80).
+LANE vf vexp_soft(vf x) {
+#if HOOF_LEVEL == 2
+  // Keeps -inf from becoming inf - inf below.
+  x = vmax(vset(-104.0f), x);
+#else
+  vu vanishes = (vu)(x < vset(-87.0f));
+  x = vmax(vset(-87.0f), x);
+#endif
+  const float round = 12582912.0f;
+  vf shifted = vfma(x, vset(1.44269504088896341f), vset(round));
+  vf n = shifted - round;
+#if HOOF_LEVEL > 0
+  vf r = vfma(n, vset(-0.693147180559945309f), x);
+#else
+  vf r = n * -2.12194440e-4f;
+  r = (x - n * 0.693359375f) - r;
+#endif
+  // Least greatest relative error, 3e-9, with the first two terms exact.
+  vf y = vset(1.3814594131e-3f);
+  y = vfma(y, r, vset(8.3687193692e-3f));
+  y = vfma(y, r, vset(4.1668388993e-2f));
+  y = vfma(y, r, vset(1.6666521132e-1f));
+  y = vfma(y, r, vset(4.9999994040e-1f));
+  y = vfma(y, r, vset(1.0f));
+  y = vfma(y, r, vset(1.0f));
+#if HOOF_LEVEL == 2
+  return (vf)_mm512_scalef_ps((__m512)y, (__m512)n);
+#else
+  return (vf)(((vu)y + ((vu)shifted << 23)) & ~vanishes);
 #endif
 }
 

@@ -47,8 +47,8 @@ static void KERNEL(cross_entropy)(
     if (!d) continue;
     vf shift = vset(soft_shift(s.max)), factor = vset((float)((double)scale / s.sum));
     size_t i = 0;
-    for (; i + W <= columns; i += W) vstore(d + i, vexp(vload(x + i) - shift) * factor);
-    if (i < columns) vstore_n(d + i, vexp(vload_n(x + i, columns - i, 0) - shift) * factor, columns - i);
+    for (; i + W <= columns; i += W) vstore(d + i, vexp_soft(vload(x + i) - shift) * factor);
+    if (i < columns) vstore_n(d + i, vexp_soft(vload_n(x + i, columns - i, 0) - shift) * factor, columns - i);
     d[targets[r]] -= scale;
   }
 }
@@ -68,14 +68,16 @@ LANE void KERNEL(compare_add)(struct KERNEL(comparison) *c, const float *p, cons
   vf p0 = vset(0), p1 = p0, q0 = p0, q1 = p0, t0 = p0, t1 = p0;
 #define HOOF_TERM(load_p, load_q, sum_p, sum_q, terms)                     \
   {                                                                        \
-    vf a = load_p, b = load_q, e = vexp(a - shift_p);                      \
-    sum_q += vexp(b - shift_q);                                            \
+    vf a = load_p, b = load_q, e = vexp_soft(a - shift_p);                      \
+    sum_q += vexp_soft(b - shift_q);                                            \
     sum_p += e;                                                            \
     /* p = 0 contributes 0, also where q is 0 */                           \
     terms += vselect((vu)(e == vset(0)), vset(0), e * ((a - b) - offset)); \
   }
   size_t i = 0;
   for (; i + 2 * W <= count; i += 2 * W) {
+    soft_prefetch(p + i + SOFT_BLOCK, 2 * W);
+    soft_prefetch(q + i + SOFT_BLOCK, 2 * W);
     HOOF_TERM(vload(p + i), vload(q + i), p0, q0, t0)
     HOOF_TERM(vload(p + i + W), vload(q + i + W), p1, q1, t1)
   }
@@ -119,11 +121,11 @@ static void KERNEL(kl_divergence)(
     vf factor_p = vset((float)((double)scale / c.p.sum)), factor_q = vset((float)((double)scale / c.q.sum));
     size_t i = 0;
     for (; i + W <= columns; i += W)
-      vstore(d + i, vexp(vload(q + i) - shift_q) * factor_q - vexp(vload(p + i) - shift_p) * factor_p);
+      vstore(d + i, vexp_soft(vload(q + i) - shift_q) * factor_q - vexp_soft(vload(p + i) - shift_p) * factor_p);
     if (i < columns) {
       size_t n = columns - i;
       vf a = vload_n(p + i, n, 0), b = vload_n(q + i, n, 0);
-      vstore_n(d + i, vexp(b - shift_q) * factor_q - vexp(a - shift_p) * factor_p, n);
+      vstore_n(d + i, vexp_soft(b - shift_q) * factor_q - vexp_soft(a - shift_p) * factor_p, n);
     }
   }
 }

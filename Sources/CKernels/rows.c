@@ -74,31 +74,39 @@ static void KERNEL(column_sums)(const float *x, float *out, size_t rows, size_t 
   }
 }
 
-// One strip of columns: Σ w|x|, Σ|x|, Σx, max|x|, how many |x| > threshold, kept in registers down the rows.
+// A strip of columns: Σ w|x|, Σ|x|, Σx, max|x|, how many |x| > threshold, kept in registers down the rows. Strips are several lanes wide,
+// because the rows lie far apart in memory; `last` is how many floats the strip's last lanes hold.
+#define STRIP 4
 LANE void KERNEL(statistics_strip)(
-    const float *x, const float *row_weights, float threshold, float *out, size_t rows, size_t columns, size_t n) {
-  vf weighted = vset(0), absolute = weighted, sum = weighted, maximum = weighted, above = weighted;
-  for (size_t r = 0; r < rows; r++) {
-    vf v = n == W ? vload(x + r * columns) : vload_n(x + r * columns, n, 0), a = vabs(v);
-    weighted = vfma(vset(row_weights[r]), a, weighted);
-    absolute += a;
-    sum += v;
-    // Keeps a NaN once one is seen.
-    maximum = vselect((vu)(a <= maximum) | (vu)(maximum != maximum), maximum, a);
-    above += vselect((vu)(a > vset(threshold)), vset(1), vset(0));
-  }
-  vf all[5] = {weighted, absolute, sum, maximum, above};
-  for (int k = 0; k < 5; k++) {
-    if (n == W) vstore(out + (size_t)k * columns, all[k]);
-    else vstore_n(out + (size_t)k * columns, all[k], n);
+    const float *x, const float *row_weights, float threshold, float *out, size_t rows, size_t columns, const int lanes, size_t last) {
+  vf weighted[STRIP], absolute[STRIP], sum[STRIP], maximum[STRIP], above[STRIP];
+  for (int s = 0; s < lanes; s++) weighted[s] = absolute[s] = sum[s] = maximum[s] = above[s] = vset(0);
+  for (size_t r = 0; r < rows; r++, x += columns)
+    for (int s = 0; s < lanes; s++) {
+      vf v = s + 1 < lanes || last == W ? vload(x + s * W) : vload_n(x + s * W, last, 0), a = vabs(v);
+      weighted[s] = vfma(vset(row_weights[r]), a, weighted[s]);
+      absolute[s] += a;
+      sum[s] += v;
+      // Bit patterns of numbers >= 0 are ordered like the numbers, NaN above all, so a NaN stays.
+      maximum[s] = (vf)__builtin_elementwise_max((vu)maximum[s], (vu)a);
+      above[s] += vselect((vu)(a > vset(threshold)), vset(1), vset(0));
+    }
+  for (int s = 0; s < lanes; s++) {
+    vf all[5] = {weighted[s], absolute[s], sum[s], maximum[s], above[s]};
+    for (size_t k = 0; k < 5; k++) {
+      if (s + 1 < lanes || last == W) vstore(out + k * columns + s * W, all[k]);
+      else vstore_n(out + k * columns + s * W, all[k], last);
+    }
   }
 }
 
 static void KERNEL(column_statistics)(
     const float *x, const float *row_weights, float threshold, float *out, size_t rows, size_t columns) {
   size_t i = 0;
-  for (; i + W <= columns; i += W) KERNEL(statistics_strip)(x + i, row_weights, threshold, out + i, rows, columns, W);
-  if (i < columns) KERNEL(statistics_strip)(x + i, row_weights, threshold, out + i, rows, columns, columns - i);
+  for (; i + STRIP * W <= columns; i += STRIP * W)
+    KERNEL(statistics_strip)(x + i, row_weights, threshold, out + i, rows, columns, STRIP, W);
+  for (; i + W <= columns; i += W) KERNEL(statistics_strip)(x + i, row_weights, threshold, out + i, rows, columns, 1, W);
+  if (i < columns) KERNEL(statistics_strip)(x + i, row_weights, threshold, out + i, rows, columns, 1, columns - i);
 }
 
 static void KERNEL(combine_sums)(const float *parts, size_t count, size_t stride, float beta, float *out, size_t columns) {
@@ -126,26 +134,31 @@ static void KERNEL(row_log_sum_exp)(const float *x, float *out, size_t rows, siz
   }
 }
 
+// Long enough that the reduction at a block's end costs little, short enough to be searched again from the cache.
+#define ARGMAX_BLOCK 2048
+
 static void KERNEL(row_argmax)(const float *x, int32_t *out, size_t rows, size_t columns) {
   for (size_t r = 0; r < rows; r++, x += columns) {
     size_t winner = 0;
     float best = -__builtin_inff();
-    for (size_t start = 0; start < columns; start += SOFT_BLOCK) {
-      size_t n = columns - start < SOFT_BLOCK ? columns - start : SOFT_BLOCK, i = 0;
+    for (size_t start = 0; start < columns; start += ARGMAX_BLOCK) {
+      size_t n = columns - start < ARGMAX_BLOCK ? columns - start : ARGMAX_BLOCK, i = 0;
       vf m0 = vset(-__builtin_inff()), m1 = m0;
-      vu unordered = (vu)(m0 != m0);
+      // The greatest bit pattern without its sign shows whether there was a NaN.
+      vu bits = (vu)vset(0);
       for (; i + 2 * W <= n; i += 2 * W) {
         vf a = vload(x + start + i), b = vload(x + start + i + W);
         m0 = vmax(a, m0);
         m1 = vmax(b, m1);
-        unordered |= (vu)(a != a) | (vu)(b != b);
+        soft_prefetch(x + start + i + SOFT_BLOCK, 2 * W);
+        bits = __builtin_elementwise_max(bits, __builtin_elementwise_max((vu)vabs(a), (vu)vabs(b)));
       }
       for (; i < n; i += W) {
         vf a = n - i >= W ? vload(x + start + i) : vload_n(x + start + i, n - i, -__builtin_inff());
         m0 = vmax(a, m0);
-        unordered |= (vu)(a != a);
+        bits = __builtin_elementwise_max(bits, (vu)vabs(a));
       }
-      if (__builtin_reduce_or(unordered)) {
+      if (__builtin_reduce_max(bits) > 0x7f800000u) {
         winner = start + first_nan(x + start, n);
         break;
       }

@@ -5,6 +5,7 @@
 #define block_max KERNEL(block_max)
 #define first_equal KERNEL(first_equal)
 #define first_nan KERNEL(first_nan)
+#define soft_prefetch KERNEL(soft_prefetch)
 #define SOFT_BLOCK 512
 
 #ifndef HOOF_ROWSTATS
@@ -29,6 +30,11 @@ static inline __attribute__((unused)) double soft_raise(struct soft *s, float ma
 }
 #endif
 
+/// Asks for the floats a block ahead, so that memory works while exponentials are computed. Harmless past the end of a row.
+LANE void soft_prefetch(const float *x, int count) {
+  for (int i = 0; i < count; i += 16) __builtin_prefetch((const void *)((uintptr_t)x + (uintptr_t)i * sizeof *x));
+}
+
 LANE float block_max(const float *x, size_t count) {
   size_t i = 0;
   vf m0 = vset(-__builtin_inff()), m1 = m0, m2 = m0, m3 = m0;
@@ -48,13 +54,14 @@ LANE void soft_add(struct soft *s, const float *x, size_t count) {
   vf shift = vset(soft_shift(s->max)), s0 = vset(0), s1 = s0, s2 = s0, s3 = s0;
   size_t i = 0;
   for (; i + 4 * W <= count; i += 4 * W) {
-    s0 += vexp(vload(x + i) - shift);
-    s1 += vexp(vload(x + i + W) - shift);
-    s2 += vexp(vload(x + i + 2 * W) - shift);
-    s3 += vexp(vload(x + i + 3 * W) - shift);
+    soft_prefetch(x + i + SOFT_BLOCK, 4 * W);
+    s0 += vexp_soft(vload(x + i) - shift);
+    s1 += vexp_soft(vload(x + i + W) - shift);
+    s2 += vexp_soft(vload(x + i + 2 * W) - shift);
+    s3 += vexp_soft(vload(x + i + 3 * W) - shift);
   }
-  for (; i + W <= count; i += W) s0 += vexp(vload(x + i) - shift);
-  if (i < count) s1 += vexp(vload_n(x + i, count - i, -__builtin_inff()) - shift);
+  for (; i + W <= count; i += W) s0 += vexp_soft(vload(x + i) - shift);
+  if (i < count) s1 += vexp_soft(vload_n(x + i, count - i, -__builtin_inff()) - shift);
   s->sum += (double)vsum((s0 + s1) + (s2 + s3));
 }
 

@@ -8,16 +8,18 @@ import Testing
 @Suite struct AttentionTests {
   struct Case: Sendable, CustomTestStringConvertible {
     let level: UInt32, headDim: Int, group: Int, causal: Bool
-    var testDescription: String { "\(String(cString: hoof_simd_name(hoof_simd(rawValue: level)))), D \(headDim), group \(group), causal \(causal)" }
+    var testDescription: String {
+      "\(String(cString: hoof_simd_name(hoof_simd(rawValue: level)))), D \(headDim), group \(group), causal \(causal)"
+    }
   }
   static let cases = KernelTests.levels.flatMap { level in
-    [(8, 1, true), (16, 2, true), (64, 3, true), (41, 1, false), (128, 2, true), (64, 8, false)].map {
+    [(8, 1, true), (16, 2, true), (64, 3, true), (41, 1, false), (24, 8, false)].map {
       Case(level: level.rawValue, headDim: $0.0, group: $0.1, causal: $0.2)
     }
   }
   /// (queries, keys): a plain sequence, one token, an empty one, more keys than queries, queries that see nothing, several key blocks,
   /// more queries than one job takes, decoding.
-  static let sequences = [(7, 7), (1, 1), (0, 5), (5, 70), (9, 4), (3, 0), (150, 150), (1, 131), (2, 3)]
+  static let sequences = [(7, 7), (1, 1), (0, 5), (5, 70), (9, 4), (3, 0), (101, 101), (1, 131), (2, 3)]
 
   @Test("agrees with the definition, forward and backward", arguments: cases)
   func definition(_ c: Case) throws {
@@ -35,7 +37,7 @@ import Testing
     let g = try on.input(n, heads * d, 4)
     let spans = Spans(
       queryStarts: try Tensor(queryStarts, on: on.backend), keyStarts: try Tensor(keyStarts, on: on.backend),
-      keyCounts: try Tensor(keyCounts, on: on.backend), count: keyCounts.count, longestQuery: 150)
+      keyCounts: try Tensor(keyCounts, on: on.backend), count: keyCounts.count, longestQuery: 101)
     let shape = AttentionShape(queryHeads: heads, keyHeads: keyHeads, headDim: d, scale: Float(scale), causal: c.causal)
 
     var out = [Double](repeating: 0, count: n * heads * d), lse = [Double](repeating: -.infinity, count: n * heads)

@@ -37,12 +37,14 @@ import Testing
 
   @Test("reductions agree with Double", arguments: cases)
   func reductions(_ c: Case) throws {
-    let on = try Bench(c.backend), n = c.columns, rows = 300
+    let on = try Bench(c.backend), n = c.columns, rows = 141
     let x = try on.input(rows, n, 1, scale: 4), y = try on.input(rows, n, 2), w = try on.input(rows, 1, 3)
     let column = { (i: Int) in (0..<rows).map { x[$0 * n + i] } }
     let row = { (r: Int) in (0..<n).map { x[r * n + $0] } }
     try on.expect(1, n, { i in column(i).reduce(0, +) }, 2e-4) { on.backend.columnSums(x.tensor, beta: 0, into: $0) }
-    try on.expect(rows, 1, { r in (0..<n).reduce(0) { $0 + x[r * n + $1] * y[r * n + $1] } }, 1e-5) { on.backend.rowDots(x.tensor, y.tensor, into: $0) }
+    try on.expect(rows, 1, { r in (0..<n).reduce(0) { $0 + x[r * n + $1] * y[r * n + $1] } }, 1e-5) {
+      on.backend.rowDots(x.tensor, y.tensor, into: $0)
+    }
     try on.expect(rows, 1, { r in log(row(r).reduce(0) { $0 + exp($1) }) }, 1e-6) { on.backend.rowLogSumExp(x.tensor, into: $0) }
     let winners = try Tensor(rows, 1, .i32, on: on.backend)
     on.backend.rowArgmax(x.tensor, into: winners)
@@ -64,23 +66,33 @@ import Testing
   func norm(_ c: Case) throws {
     let on = try Bench(c.backend), n = c.columns, rows = 131
     let x = try on.input(rows, n, 1), w = try on.input(1, n, 2), g = try on.input(rows, n, 3)
-    let s = (0..<rows).map { r in 1 / sqrt((0..<n).reduce(0) { $0 + x[r * n + $1] * x[r * n + $1] } / Double(n) + 1e-5) }
-    let dots = (0..<rows).map { r in (0..<n).reduce(0) { $0 + x[r * n + $1] * w[$1] * g[r * n + $1] } }
+    let s = (0..<rows).map { (r: Int) -> Double in
+      let squares: Double = (0..<n).reduce(0) { $0 + x[r * n + $1] * x[r * n + $1] }
+      return 1 / sqrt(squares / Double(n) + 1e-5)
+    }
+    let dots = (0..<rows).map { (r: Int) -> Double in (0..<n).reduce(0) { $0 + x[r * n + $1] * w[$1] * g[r * n + $1] } }
     let inverse = try on.output(rows, 1), dWeight = try on.output(1, n)
     try on.expect(rows, n, { i in x[i] * s[i / n] * w[i % n] }) {
       on.backend.rmsNorm(x.tensor, weight: w.tensor, epsilon: 1e-5, into: $0, inverseRMS: inverse.tensor)
     }
     try inverse.expect { s[$0] }
     on.backend.fill(dWeight.tensor, with: 2)
-    try on.expect(rows, n, { i in s[i / n] * w[i % n] * g[i] - x[i] * pow(s[i / n], 3) / Double(n) * dots[i / n] }, 2e-5) {
+    let slope = { (i: Int) -> Double in
+      let inverse = s[i / n], pull = inverse * inverse * inverse / Double(n) * dots[i / n]
+      return inverse * w[i % n] * g[i] - x[i] * pull
+    }
+    try on.expect(rows, n, slope, 2e-5) {
       on.backend.rmsNormBackward(g.tensor, x: x.tensor, weight: w.tensor, inverseRMS: inverse.tensor, dx: $0, dWeight: dWeight.tensor)
     }
-    try dWeight.expect(1e-4) { (i: Int) in
-      (0..<rows).reduce(2) { (sum: Double, row: Int) -> Double in sum + g[row * n + i] * x[row * n + i] * s[row] }
+    try dWeight.expect(1e-4) { i in
+      var sum = 2.0
+      for r in 0..<rows { sum += g[r * n + i] * x[r * n + i] * s[r] }
+      return sum
     }
   }
 
-  @Test("losses, divergences and their gradients agree with Double", arguments: cases + levels.map { Case(level: $0.rawValue, columns: 4099) })
+  @Test(
+    "losses, divergences and their gradients agree with Double", arguments: cases + levels.map { Case(level: $0.rawValue, columns: 2053) })
   func losses(_ c: Case) throws {
     let on = try Bench(c.backend), n = c.columns, rows = 5
     let p = try on.input(rows, n, 1, scale: 8), q = try on.input(rows, n, 2, scale: 8)
@@ -101,10 +113,14 @@ import Testing
     try on.expect(rows, n, { i in 0.5 * (sq[i] - sp[i]) }) {
       on.backend.klDivergence(of: p.tensor, from: q.tensor, scale: 0.5, into: divergences.tensor, dQ: $0)
     }
-    try divergences.expect(1e-6) { r in (r * n..<(r + 1) * n).reduce(0) { $0 + sp[$1] * (log(sp[$1]) - log(sq[$1])) } }
+    try divergences.expect(1e-6) { r in
+      (r * n..<(r + 1) * n).reduce(0.0) { sum, i in sum + sp[i] * (log(sp[i]) - log(sq[i])) }
+    }
   }
 
-  @Test("the divergence of nearly equal rows is right to 1e-7, of equal rows exactly 0", arguments: levels.map { Case(level: $0.rawValue, columns: 5003) })
+  @Test(
+    "the divergence of nearly equal rows is right to 1e-7, of equal rows exactly 0",
+    arguments: levels.map { Case(level: $0.rawValue, columns: 5003) })
   func nearlyEqual(_ c: Case) throws {
     let on = try Bench(c.backend), n = c.columns
     let p = try on.input(1, n, 1, scale: 20)
@@ -116,7 +132,10 @@ import Testing
       let q = try Tensor(values, rows: 1, columns: n, on: on.backend)
       let zp = (0..<n).map { p[$0] }, zq = values.map(Double.init)
       let lp = log(zp.reduce(0) { $0 + exp($1) }), lq = log(zq.reduce(0) { $0 + exp($1) })
-      let kl = (0..<n).reduce(0) { $0 + exp(zp[$1] - lp) * ((zp[$1] - lp) - (zq[$1] - lq)) }
+      let kl = (0..<n).reduce(0.0) { sum, i in
+        let a = zp[i] - lp, b = zq[i] - lq
+        return sum + exp(a) * (a - b)
+      }
       on.backend.klDivergence(of: p.tensor, from: q, scale: 1, into: out.tensor, dQ: nil)
       #expect(abs(Double(try out.tensor.floats()[0]) - kl) < 1e-7)
     }
@@ -146,7 +165,9 @@ import Testing
     #expect(try gated.floats().map { $0 == 0 ? 0 : $0 } == [0, 0, 0, 200, 1e30, inf])
   }
 
-  @Test("rotation turns pairs and turns them back", arguments: levels.flatMap { l in [8, 24, 64, 66].map { Case(level: l.rawValue, columns: $0) } })
+  @Test(
+    "rotation turns pairs and turns them back",
+    arguments: levels.flatMap { l in [8, 24, 64, 66].map { Case(level: l.rawValue, columns: $0) } })
   func rope(_ c: Case) throws {
     let on = try Bench(c.backend), d = c.columns, half = d / 2, heads = 3
     let rates = try on.input(1, half, 9)
@@ -173,8 +194,8 @@ import Testing
 
   @Test("masks over groups, and their gradients, shared or one per row", arguments: cases)
   func masks(_ c: Case) throws {
-    let on = try Bench(c.backend), groups = c.columns, rows = 260
-    for (width, own) in [(1, false), (1, true), (5, false), (16, true)] {
+    let on = try Bench(c.backend), groups = c.columns, rows = 133
+    for (width, own) in [(1, false), (1, true), (5, false), (5, true)] {
       let n = groups * width
       let x = try on.input(rows, n, 1), g = try on.input(rows, n, 2), mask = try on.input(own ? rows : 1, groups, 3)
       let at = { (i: Int) in mask[(own ? i / n * groups : 0) + i % n / width] }
@@ -185,9 +206,12 @@ import Testing
         on.backend.maskGroupsBackward(g.tensor, x: x.tensor, mask: mask.tensor, dx: $0, dMask: dMask.tensor)
       }
       try dMask.expect(1e-4) { i in
-        (own ? i / groups..<i / groups + 1 : 0..<rows).reduce(1) { sum, r in
-          (0..<width).reduce(sum) { $0 + g[r * n + i % groups * width + $1] * x[r * n + i % groups * width + $1] }
+        var sum = 1.0
+        for r in own ? i / groups..<i / groups + 1 : 0..<rows {
+          let first = r * n + i % groups * width
+          for c in first..<first + width { sum += g[c] * x[c] }
         }
+        return sum
       }
     }
   }
@@ -200,9 +224,10 @@ import Testing
     on.backend.multiply(v.tensor, v.tensor, into: square.tensor)
     let second = try square.tensor.floats().map(Double.init)
     let update = AdamW(rate: 0.01, decay: 0.1, gradientScale: 0.5, step: 3)
-    let expected = (0..<n).map { i in
+    let expected = (0..<n).map { (i: Int) -> Double in
       let gradient = g[i] * 0.5, first = 0.9 * m[i] + 0.1 * gradient, square = 0.95 * second[i] + 0.05 * gradient * gradient
-      let step = first / (1 - pow(0.9, 3)) / (sqrt(square / (1 - pow(0.95, 3))) + 1e-8)
+      let root = sqrt(square / (1 - pow(0.95, 3))) + 1e-8
+      let step = first / (1 - pow(0.9, 3)) / root
       return p[i] - 0.01 * (step + 0.1 * p[i])
     }
     let rounded = try Tensor(1, n, .bf16, on: on.backend)
@@ -222,7 +247,11 @@ import Testing
     let table = try on.output(4, n)
     on.backend.fill(table.tensor, with: 1)
     on.backend.scatterAddRows(x.tensor, at: try Tensor(ids, on: on.backend), into: table.tensor)
-    try table.expect(1e-5) { i in (0..<50).filter { Int(ids[$0]) == i / n }.reduce(1) { $0 + x[$1 * n + i % n] } }
+    try table.expect(1e-5) { i in
+      var sum = 1.0
+      for r in 0..<50 where Int(ids[r]) == i / n { sum += x[r * n + i % n] }
+      return sum
+    }
   }
 }
 
@@ -283,16 +312,92 @@ struct FencedTensor {
     let all = try whole.floats()
     let fences = all.prefix(FencedTensor.fence) + all.suffix(FencedTensor.fence)
     #expect(fences.allSatisfy { $0 == FencedTensor.mark }, "wrote outside", sourceLocation: sourceLocation)
-    let worst = (0..<tensor.shape.count).max { a, b in
-      error(all[FencedTensor.fence + a], expected(a)) < error(all[FencedTensor.fence + b], expected(b))
+    var worst = (index: 0, error: 0.0)
+    for i in 0..<tensor.shape.count {
+      let error = error(all[FencedTensor.fence + i], expected(i))
+      if error > worst.error { worst = (i, error) }
     }
-    guard let worst else { return }
-    let got = all[FencedTensor.fence + worst]
-    #expect(error(got, expected(worst)) <= tolerance, "at \(worst): \(got), not \(expected(worst))", sourceLocation: sourceLocation)
+    guard worst.error > tolerance else { return }
+    Issue.record("at \(worst.index): \(all[FencedTensor.fence + worst.index]), not \(expected(worst.index))", sourceLocation: sourceLocation)
   }
 
   private func error(_ a: Float, _ b: Double) -> Double {
     let difference = abs(Double(a) - b) / max(1, abs(b))
     return difference.isNaN ? .infinity : difference
+  }
+}
+
+/// What does not depend on the instruction set: memory, threads, and the fused comparison.
+@Suite struct CPUBackendTests {
+  @Test("the fused comparison equals KL, cross-entropy and arg-max taken apart", arguments: KernelTests.cases)
+  func comparison(_ c: KernelTests.Case) throws {
+    let on = try Bench(c.backend), n = c.columns * 5, rows = 4
+    let p = try on.input(rows, n, 1, scale: 9), q = try on.input(rows, n, 2, scale: 9)
+    let targets = try Tensor([0, -1, Int32(n - 1), Int32(n / 2)], on: on.backend)
+    let divergences = try on.output(rows, 1), losses = try on.output(rows, 1)
+    let apart = try (on.output(rows, 1), on.output(rows, 1))
+    let winners = try Tensor(rows, 1, .i32, on: on.backend), expected = try Tensor(rows, 1, .i32, on: on.backend)
+    let pointer = { (x: Tensor) in UnsafeMutablePointer<Float>(bitPattern: x.address.bits)! }
+    let ids = { (x: Tensor) in UnsafeMutablePointer<Int32>(bitPattern: x.address.bits)! }
+    // A NaN in one row must win there and nowhere else.
+    pointer(q.tensor)[2 * n + n / 3] = .nan
+    hoof_compare_rows(
+      on.backend.simd, pointer(p.tensor), pointer(q.tensor), ids(targets), pointer(divergences.tensor), pointer(losses.tensor),
+      ids(winners),
+      rows, n)
+    on.backend.klDivergence(of: p.tensor, from: q.tensor, scale: 1, into: apart.0.tensor, dQ: nil)
+    on.backend.crossEntropy(logits: q.tensor, targets: targets, scale: 1, into: apart.1.tensor, dLogits: nil)
+    on.backend.rowArgmax(q.tensor, into: expected)
+    #expect(try winners.ints() == expected.ints())
+    #expect(try winners.ints()[2] == Int32(n / 3))
+    for (a, b) in try [(divergences, apart.0), (losses, apart.1)] {
+      for (x, y) in zip(try a.tensor.floats(), try b.tensor.floats()) { #expect(x.isNaN ? y.isNaN : abs(x - y) <= 2e-6 * max(1, abs(y))) }
+    }
+  }
+
+  @Test("reductions down the rows do not depend on the number of threads")
+  func threads() throws {
+    let results = try [1, 2, 5].map { threads -> [[Float]] in
+      let on = try Bench(CPUBackend(threads: threads)), rows = 1000, n = 301
+      let x = try on.input(rows, n, 1), g = try on.input(rows, n, 2), w = try on.input(1, n, 3), inverse = try on.input(rows, 1, 4)
+      let sums = try on.output(1, n), dWeight = try on.output(1, n), dMask = try on.output(1, n), dx = try on.output(rows, n)
+      for out in [dWeight, dMask] { on.backend.fill(out.tensor, with: 0) }
+      on.backend.columnSums(x.tensor, beta: 0, into: sums.tensor)
+      on.backend.rmsNormBackward(
+        g.tensor, x: x.tensor, weight: w.tensor, inverseRMS: inverse.tensor, dx: dx.tensor, dWeight: dWeight.tensor)
+      on.backend.maskGroupsBackward(g.tensor, x: x.tensor, mask: w.tensor, dx: dx.tensor, dMask: dMask.tensor)
+      return try [sums, dWeight, dMask].map { try $0.tensor.floats() }
+    }
+    #expect(results[0] == results[1] && results[0] == results[2])
+  }
+
+  @Test("more memory than there is is refused, with both numbers")
+  func outOfMemory() throws {
+    let backend = CPUBackend(threads: 1)
+    let total = backend.memory().total
+    #expect(total > 1 << 28 && backend.memory().free > 0)
+    do throws(BackendError) {
+      _ = try Storage(byteCount: 2 * total, on: backend)
+      Issue.record("allocated twice the machine's memory")
+    } catch {
+      guard case .outOfMemory(let requested, let free) = error else {
+        Issue.record("\(error)")
+        return
+      }
+      #expect(requested == 2 * total && free <= total)
+    }
+  }
+
+  @Test("freed blocks come back, aligned to 64 bytes")
+  func pool() throws {
+    let backend = CPUBackend(threads: 1)
+    for size in [0, 1, 64, 65, 1000, 4097, 3 << 20] {
+      let first = try backend.allocate(byteCount: size)
+      #expect(first.bits != 0 && first.bits % 64 == 0)
+      backend.deallocate(first, byteCount: size)
+      let second = try backend.allocate(byteCount: size)
+      #expect(second == first)
+      backend.deallocate(second, byteCount: size)
+    }
   }
 }
