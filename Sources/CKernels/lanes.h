@@ -167,21 +167,15 @@ LANE vf vexp(vf x) {
 /// e^x for softmax weights, x <= 80: as vexp in fewer steps. Results below the smallest normal number are 0; the error grows with -x, where
 /// it no longer matters (1.5 ulp at -20, 3 ulp at -80).
 LANE vf vexp_soft(vf x) {
-#if HOOF_LEVEL == 2
-  // Keeps -inf from becoming inf - inf below.
-  x = vmax(vset(-104.0f), x);
-#else
-  vu vanishes = (vu)(x < vset(-87.0f));
-  x = vmax(vset(-87.0f), x);
-#endif
-  const float round = 12582912.0f;
+  // As in vexp, with the exponent's bias added, so that the low bits shift straight into a float. 2^n is multiplied in, not added to the
+  // bits of y, because that would turn some NaNs into numbers.
+  const float round = 12582912.0f + 127.0f;
   vf shifted = vfma(x, vset(1.44269504088896341f), vset(round));
   vf n = shifted - round;
 #if HOOF_LEVEL > 0
   vf r = vfma(n, vset(-0.693147180559945309f), x);
 #else
-  vf r = n * -2.12194440e-4f;
-  r = (x - n * 0.693359375f) - r;
+  vf r = (x - n * 0.693359375f) - n * -2.12194440e-4f;
 #endif
   // Least greatest relative error, 3e-9, with the first two terms exact.
   vf y = vset(1.3814594131e-3f);
@@ -191,11 +185,7 @@ LANE vf vexp_soft(vf x) {
   y = vfma(y, r, vset(4.9999994040e-1f));
   y = vfma(y, r, vset(1.0f));
   y = vfma(y, r, vset(1.0f));
-#if HOOF_LEVEL == 2
-  return (vf)_mm512_scalef_ps((__m512)y, (__m512)n);
-#else
-  return (vf)(((vu)y + ((vu)shifted << 23)) & ~vanishes);
-#endif
+  return vselect((vu)(x < vset(-87.0f)), vset(0), y * (vf)((vu)shifted << 23));
 }
 
 /// 1 / (1 + e^-x), from e^-|x| so that nothing overflows and small results keep their digits.

@@ -66,13 +66,13 @@ LANE void KERNEL(compare_add)(struct KERNEL(comparison) *c, const float *p, cons
   soft_raise(&c->q, max_q);
   vf shift_p = vset(soft_shift(c->p.max)), shift_q = vset(soft_shift(c->q.max)), offset = vset(c->offset);
   vf p0 = vset(0), p1 = p0, q0 = p0, q1 = p0, t0 = p0, t1 = p0;
-#define HOOF_TERM(load_p, load_q, sum_p, sum_q, terms)                     \
-  {                                                                        \
-    vf a = load_p, b = load_q, e = vexp_soft(a - shift_p);                      \
-    sum_q += vexp_soft(b - shift_q);                                            \
-    sum_p += e;                                                            \
-    /* p = 0 contributes 0, also where q is 0 */                           \
-    terms += vselect((vu)(e == vset(0)), vset(0), e * ((a - b) - offset)); \
+#define HOOF_TERM(load_p, load_q, sum_p, sum_q, terms)                              \
+  {                                                                                 \
+    vf a = load_p, b = load_q, e = vexp_soft(a - shift_p);                          \
+    sum_q += vexp_soft(b - shift_q);                                                \
+    sum_p += e;                                                                     \
+    /* p = 0 contributes 0, also where q is 0 */                                    \
+    terms = vfma(e, vselect((vu)(e == vset(0)), vset(0), (a - b) - offset), terms); \
   }
   size_t i = 0;
   for (; i + 2 * W <= count; i += 2 * W) {

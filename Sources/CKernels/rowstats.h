@@ -67,6 +67,7 @@ LANE void soft_add(struct soft *s, const float *x, size_t count) {
 
 LANE size_t first_equal(const float *x, float value, size_t count) {
   size_t i = 0;
+  while (i + W <= count && !__builtin_reduce_or((vu)(vload(x + i) == vset(value)))) i += W;
   while (i < count && x[i] != value) i++;
   return i;
 }

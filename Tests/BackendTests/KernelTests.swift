@@ -350,7 +350,7 @@ struct FencedTensor {
     on.backend.rowArgmax(q.tensor, into: expected)
     #expect(try winners.ints() == expected.ints())
     #expect(try winners.ints()[2] == Int32(n / 3))
-    for (a, b) in try [(divergences, apart.0), (losses, apart.1)] {
+    for (a, b) in [(divergences, apart.0), (losses, apart.1)] {
       for (x, y) in zip(try a.tensor.floats(), try b.tensor.floats()) { #expect(x.isNaN ? y.isNaN : abs(x - y) <= 2e-6 * max(1, abs(y))) }
     }
   }
