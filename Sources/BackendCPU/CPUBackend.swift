@@ -9,6 +9,7 @@ public final class CPUBackend: Sendable {
   /// Instruction set of the kernels in use; lower than the processor's best only in tests and comparisons.
   public let simd: hoof_simd
   let pool = MemoryPool()
+  let rotations = RopeCache()
 
   public init(threads: Int? = nil, simd: hoof_simd? = nil) {
     self.threads = max(1, threads ?? CPUBackend.processorCount)
