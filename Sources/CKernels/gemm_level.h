@@ -135,6 +135,10 @@ INLINE void NAME(tile)(
   _Pragma("unroll") for (int m = 0; m < height; m++) {
     _Pragma("unroll") for (int v = 0; v < vectors; v++) sum[m][v] = (VECTOR)(0.0f);
   }
+  // Rows of out lie a page or more apart, where no hardware prefetcher follows.
+  _Pragma("unroll") for (int m = 0; m < height; m++) {
+    _Pragma("unroll") for (int v = 0; v < vectors; v++) __builtin_prefetch(out + (size_t)m * stride + v * LANES, 1);
+  }
   for (size_t k = 0; k < depth; k++, b += WIDTH) {
     VECTOR column[2];
     _Pragma("unroll") for (int v = 0; v < vectors; v++) column[v] = *(const VECTOR *)(const void *)(b + v * LANES);

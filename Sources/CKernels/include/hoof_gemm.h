@@ -10,7 +10,7 @@
 
 enum {
   /// K-elements of one packed block; a multiple of 32, so that it starts on a quantised sub-block.
-  hoof_gemm_depth = 256,
+  hoof_gemm_depth = 512,
   /// Columns are packed in groups of this many.
   hoof_gemm_group = 64,
   /// Floats from one packed row of a to the next: the odd number of cache lines keeps a tile's rows out of each other's cache sets.
