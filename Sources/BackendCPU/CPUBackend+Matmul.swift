@@ -1,16 +1,65 @@
 import CKernels
+import COpenBLAS
 import TensorCore
 
 extension CPUBackend {
   public func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) {
     Check.matmul(a, b, transpose: transpose, into: out)
     guard out.rows > 0, out.columns > 0 else { return }
-    multiply(Product(a, b, transpose: transpose, beta: beta, into: out))
+    let product = Product(a, b, transpose: transpose, beta: beta, into: out)
+    switch plan(product) {
+    case .dots: multiplyByDots(product)
+    case .packed: multiplyPacked(product)
+    case .blas: multiplyByBLAS(product)
+    }
+  }
+
+  private enum Plan {
+    case dots, packed, blas
+  }
+
+  /// PLAN_COMMENT
+  private func plan(_ product: Product) -> Plan {
+    if product.transposedB != 0, product.transposedA == 0, product.rows <= CPUBackend.dotRows(product.typeOfB) { return .dots }
+    return simd == hoof_simd_scalar && product.typeOfB == hoof_type_f32 ? .blas : .packed
+  }
+
+  /// Up to how many rows a product with weights of this type is a matter of reading them once.
+  private static func dotRows(_ type: hoof_type) -> Int { type == hoof_type_f32 ? 1 : Int(hoof_dot_rows) }
+
+  private func multiplyByDots(_ product: Product) {
+    let length = hoof_dot_stride(product.depth)
+    withScratch(bytes: product.rows * length * 4) { scratch in
+      let x = scratch.assumingMemoryBound(to: Float.self)
+      for row in 0..<product.rows {
+        hoof_dot_prepare(simd, product.typeOfB, product.a + row * product.strideOfA, product.depth, x + row * length)
+      }
+      let grain = max(1, CPUBackend.dotGrain / max(1, product.depth * product.rows))
+      parallel(product.columns, grain: grain) { columns in
+        hoof_dot(
+          simd, product.typeOfB, x, length, product.rows, product.b, product.rowBytesOfB, product.depth, columns.lowerBound,
+          columns.upperBound, product.beta, product.out, product.columns)
+      }
+    }
+  }
+
+  /// OpenBLAS is told to use one thread (see init), so that the pool stays the only owner of threads.
+  private func multiplyByBLAS(_ product: Product) {
+    let piece = CPUBackend.blasPiece
+    let across = product.columns > product.rows
+    let length = across ? product.columns : product.rows
+    let pieces = (length + piece - 1) / piece
+    let cost = max(1, product.depth * min(product.rows, product.columns) * piece)
+    parallel(pieces, grain: max(1, CPUBackend.multiplyGrain / cost)) { pieces in
+      let part = pieces.lowerBound * piece..<min(pieces.upperBound * piece, length)
+      let rows = across ? 0..<product.rows : part, columns = across ? part : 0..<product.columns
+      product.multiplyByBLAS(rows: rows, columns: columns)
+    }
   }
 
   /// Cuts a product into packed pieces. Few rows: a is packed once and every worker packs its own columns of b just before it needs them.
   /// Many rows: a panel of b is packed by all, then rows are shared out. Either way only a panel of b is ever held as floats.
-  private func multiply(_ product: Product) {
+  private func multiplyPacked(_ product: Product) {
     if product.rows <= CPUBackend.fewRows { multiplyFewRows(product) } else { multiplyManyRows(product) }
   }
 
@@ -83,6 +132,8 @@ extension CPUBackend {
     }
   }
 
+  private static var dotGrain: Int { 32_768 }
+  private static var blasPiece: Int { 48 }
   private static var fewRows: Int { 128 }
   /// Rows of a packed at a time: with a depth of 256 a quarter of a megabyte, which the second cache holds beside a sliver of b.
   private static var rowsPerBlock: Int { 240 }
@@ -137,6 +188,19 @@ private struct Product {
     hoof_gemm_multiply(
       simd, packedA, packedB, rows.count, columns.count, depth(of: block), block == 0 ? beta : 1,
       out + rows.lowerBound * self.columns + columns.lowerBound, self.columns)
+  }
+}
+
+extension Product {
+  func multiplyByBLAS(rows: Range<Int>, columns: Range<Int>) {
+    let firstA = transposedA != 0 ? a + rows.lowerBound : a + rows.lowerBound * strideOfA
+    let all = b.assumingMemoryBound(to: Float.self)
+    let strideOfB = rowBytesOfB / 4
+    let firstB = transposedB != 0 ? all + columns.lowerBound * strideOfB : all + columns.lowerBound
+    cblas_sgemm(
+      CblasRowMajor, transposedA != 0 ? CblasTrans : CblasNoTrans, transposedB != 0 ? CblasTrans : CblasNoTrans,
+      Int32(rows.count), Int32(columns.count), Int32(depth), 1, firstA, Int32(max(1, strideOfA)), firstB, Int32(max(1, strideOfB)), beta,
+      out + rows.lowerBound * self.columns + columns.lowerBound, Int32(self.columns))
   }
 }
 

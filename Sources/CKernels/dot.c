@@ -11,11 +11,6 @@
 // Weights are widened in registers, 32 at a time, and multiplied as floats: that reaches memory bandwidth, so integer products of rounded
 // activations, which would be less exact, have nothing left to win (numbers in gemm choice, CPUBackend+Matmul.swift).
 
-/// Scales and minima of a q4_K super-block, multiplied out; empty for other types.
-struct scales {
-  float step[8], offset[8];
-};
-
 #define LEVEL scalar
 #define LANES 4
 #define CHUNK 2
@@ -43,10 +38,21 @@ struct scales {
 
 typedef void (*dot)(
     enum hoof_type, const float *, size_t, size_t, const uint8_t *, size_t, size_t, size_t, size_t, float, float *, size_t);
+typedef void (*prepare)(enum hoof_type, const float *, size_t, float *);
 static const dot dots[] = LEVELS(dot);
+static const prepare preparations[] = LEVELS(prepare);
+
+size_t hoof_dot_stride(size_t columns) {
+  size_t blocks = (columns + 255) / 256;
+  return blocks * 256 + (blocks * 8 + 15) / 16 * 16 + 16;
+}
+
+void hoof_dot_prepare(enum hoof_simd simd, enum hoof_type type, const float *x, size_t columns, float *out) {
+  preparations[simd](type, x, columns, out);
+}
 
 void hoof_dot(
-    enum hoof_simd simd, enum hoof_type type, const float *x, size_t padded, size_t rows, const void *b, size_t row_bytes, size_t columns,
+    enum hoof_simd simd, enum hoof_type type, const float *x, size_t x_stride, size_t rows, const void *b, size_t row_bytes, size_t columns,
     size_t first, size_t end, float beta, float *out, size_t stride) {
-  dots[simd](type, x, padded, rows, b, row_bytes, columns, first, end, beta, out, stride);
+  dots[simd](type, x, x_stride, rows, b, row_bytes, columns, first, end, beta, out, stride);
 }

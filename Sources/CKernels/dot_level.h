@@ -12,38 +12,12 @@
 typedef float VECTOR __attribute__((ext_vector_type(LANES)));
 typedef float NAME(loose) __attribute__((ext_vector_type(LANES), aligned(4), may_alias));
 
-/// What the eight sub-blocks of a super-block are multiplied by and lowered by.
-INLINE void NAME(unpack)(const uint8_t *block, struct scales *scales) {
-#if LANES > 4
-  uint32_t a, b, c;
-  memcpy(&a, block + 4, 4);
-  memcpy(&b, block + 8, 4);
-  memcpy(&c, block + 12, 4);
-  uint64_t high = (uint64_t)((c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4);
-  uint64_t high_minima = (uint64_t)((c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4);
-  __m128i steps = _mm_cvtsi64_si128((long long)((a & 0x3f3f3f3f) | high << 32));
-  __m128i minima = _mm_cvtsi64_si128((long long)((b & 0x3f3f3f3f) | high_minima << 32));
-  __m256 d = _mm256_set1_ps(_cvtsh_ss(load_u16(block))), m = _mm256_set1_ps(_cvtsh_ss(load_u16(block + 2)));
-  _mm256_storeu_ps(scales->step, _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(steps))));
-  _mm256_storeu_ps(scales->offset, _mm256_mul_ps(m, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(minima))));
-#else
-  float d = half_to_float(load_u16(block)), m = half_to_float(load_u16(block + 2));
-  for (size_t j = 0; j < 8; j++) {
-    uint8_t scale, minimum;
-    q4_K_scale(block + 4, j, &scale, &minimum);
-    scales->step[j] = d * scale;
-    scales->offset[j] = m * minimum;
-  }
-#endif
-}
-
 /// 32 weights from element k on, as floats.
-INLINE void NAME(widen)(const enum hoof_type type, const uint8_t *row, size_t k, const struct scales *scales, VECTOR *w) {
+INLINE void NAME(widen)(const enum hoof_type type, const uint8_t *row, size_t k, VECTOR *w) {
 #if LANES == 4
   _Alignas(16) float line[32];
   hoof_row_to_f32(hoof_simd_scalar, type, row, k, 32, line);
   for (int v = 0; v < VECTORS; v++) w[v] = *(const VECTOR *)(const void *)(line + v * LANES);
-  (void)scales;
 #else
   if (type == hoof_type_f32) {
     for (int v = 0; v < VECTORS; v++) w[v] = *(const NAME(loose) *)(const void *)(row + (k + (size_t)(v * LANES)) * 4);
@@ -56,26 +30,6 @@ INLINE void NAME(widen)(const enum hoof_type type, const uint8_t *row, size_t k,
       w[v] = (VECTOR)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)q))) * (VECTOR)(d);
 #else
       w[v] = (VECTOR)_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)q))) * (VECTOR)(d);
-#endif
-    }
-  } else if (type == hoof_type_q4_K) {
-    const uint8_t *block = row + k / 256 * q4_K_bytes;
-    size_t j = k / 32 % 8;
-    const uint8_t *q = block + 16 + j / 2 * 32;
-#if LANES == 16
-    // All sixteen values a sub-block can hold, looked up by the low four bits of each lane.
-    const VECTOR levels = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    __m512 table = (__m512)(levels * (VECTOR)(scales->step[j]) - (VECTOR)(scales->offset[j]));
-#endif
-    for (int v = 0; v < VECTORS; v++) {
-#if LANES == 16
-      __m512i index = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(q + v * LANES)));
-      if (j % 2) index = _mm512_srli_epi32(index, 4);
-      w[v] = (VECTOR)_mm512_permutexvar_ps(index, table);
-#else
-      __m256i level = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(q + v * LANES)));
-      level = j % 2 ? _mm256_srli_epi32(level, 4) : _mm256_and_si256(level, _mm256_set1_epi32(15));
-      w[v] = (VECTOR)_mm256_cvtepi32_ps(level) * (VECTOR)(scales->step[j]) - (VECTOR)(scales->offset[j]);
 #endif
     }
   } else {
@@ -93,11 +47,11 @@ INLINE void NAME(widen)(const enum hoof_type type, const uint8_t *row, size_t k,
 #endif
 }
 
-INLINE void NAME(add)(const int rows, const int segment, const float *x, size_t padded, const VECTOR *w, VECTOR sums[CHUNK][SUMS]) {
+INLINE void NAME(add)(const int rows, const int segment, const float *x, size_t x_stride, const VECTOR *w, VECTOR sums[CHUNK][SUMS]) {
   _Pragma("unroll") for (int v = 0; v < VECTORS; v++) {
     _Pragma("unroll") for (int m = 0; m < rows; m++) {
       VECTOR *sum = &sums[m][(segment * VECTORS + v) % SUMS];
-      *sum = w[v] * *(const NAME(loose) *)(x + (size_t)m * padded + v * LANES) + *sum;
+      *sum = w[v] * *(const NAME(loose) *)(x + (size_t)m * x_stride + v * LANES) + *sum;
     }
   }
 }
@@ -113,27 +67,24 @@ INLINE float NAME(total)(const VECTOR *sums) {
 }
 
 INLINE void NAME(row)(
-    const enum hoof_type type, const int rows, const float *x, size_t padded, const uint8_t *row, size_t columns, float beta, float *out,
+    const enum hoof_type type, const int rows, const float *x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out,
     size_t stride) {
   VECTOR sums[CHUNK][SUMS], w[VECTORS];
   _Pragma("unroll") for (int m = 0; m < rows; m++) {
     _Pragma("unroll") for (int s = 0; s < SUMS; s++) sums[m][s] = (VECTOR)(0.0f);
   }
-  struct scales scales;
   // Quantised rows are whole blocks long; of dense ones the last few elements are copied out, lest the next page be touched.
   const int blocked = type == hoof_type_q8_0 || type == hoof_type_q4_K;
   size_t k = 0;
   for (; k + 256 <= columns; k += 256) {
-    if (type == hoof_type_q4_K) NAME(unpack)(row + k / 256 * q4_K_bytes, &scales);
     _Pragma("unroll") for (int s = 0; s < 8; s++) {
-      NAME(widen)(type, row, k + (size_t)(32 * s), &scales, w);
-      NAME(add)(rows, s, x + k + 32 * s, padded, w, sums);
+      NAME(widen)(type, row, k + (size_t)(32 * s), w);
+      NAME(add)(rows, s, x + k + 32 * s, x_stride, w, sums);
     }
   }
-  if (k < columns && type == hoof_type_q4_K) NAME(unpack)(row + k / 256 * q4_K_bytes, &scales);
   for (int s = 0; k < columns; k += 32, s++) {
     if (blocked || k + 32 <= columns) {
-      NAME(widen)(type, row, k, &scales, w);
+      NAME(widen)(type, row, k, w);
     } else {
       _Alignas(64) float line[32] = {0};
       hoof_row_to_f32(hoof_simd_scalar, type, row, k, columns - k, line);
@@ -141,9 +92,9 @@ INLINE void NAME(row)(
     }
     // The parity of the segment chooses the sums, as in the unrolled loop.
     if (s % 2) {
-      NAME(add)(rows, 1, x + k, padded, w, sums);
+      NAME(add)(rows, 1, x + k, x_stride, w, sums);
     } else {
-      NAME(add)(rows, 0, x + k, padded, w, sums);
+      NAME(add)(rows, 0, x + k, x_stride, w, sums);
     }
   }
   _Pragma("unroll") for (int m = 0; m < rows; m++) {
@@ -152,11 +103,114 @@ INLINE void NAME(row)(
   }
 }
 
+#if LANES > 4
+/// q4_K, without spreading bytes to lanes: a vector of 8 or 16 words holds one or two pairs of sub-blocks, and shifting it by 4·t brings
+/// nibble t of each word to the bottom. `prepare` has put x in that order. Levels are summed against x as they are, then scaled; minima
+/// meet the sums of x over sub-blocks, which `prepare` left behind the row.
+INLINE void NAME(row_q4_K)(
+    const int rows, const float *x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) {
+  enum { groups = 32 / LANES };
+  const size_t blocks = (columns + 255) / 256;
+  VECTOR even[CHUNK], odd[CHUNK];
+  __m256 lowered[CHUNK];
+  _Pragma("unroll") for (int m = 0; m < rows; m++) {
+    even[m] = odd[m] = (VECTOR)(0.0f);
+    lowered[m] = _mm256_setzero_ps();
+  }
+  for (size_t b = 0; b < blocks; b++, row += q4_K_bytes) {
+    uint32_t u, v, w;
+    memcpy(&u, row + 4, 4);
+    memcpy(&v, row + 8, 4);
+    memcpy(&w, row + 12, 4);
+    uint64_t high = (uint64_t)((w & 0x0f0f0f0f) | (u >> 2 & 0x30303030));
+    uint64_t high_minima = (uint64_t)((w >> 4 & 0x0f0f0f0f) | (v >> 2 & 0x30303030));
+    __m128i packed_steps = _mm_cvtsi64_si128((long long)((u & 0x3f3f3f3f) | high << 32));
+    __m128i packed_minima = _mm_cvtsi64_si128((long long)((v & 0x3f3f3f3f) | high_minima << 32));
+    __m256 steps = _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(load_u16(row))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(packed_steps)));
+    __m256 minima = _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(load_u16(row + 2))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(packed_minima)));
+    _Pragma("unroll") for (int m = 0; m < rows; m++) {
+      const float *sums = x + (size_t)m * x_stride + blocks * 256 + b * 8;
+      lowered[m] = _mm256_fmadd_ps(minima, _mm256_loadu_ps(sums), lowered[m]);
+    }
+    _Pragma("unroll") for (int g = 0; g < groups; g++) {
+      VECTOR sum[CHUNK][2];
+      const float *in = x + b * 256 + (size_t)(g * 8 * LANES);
+#if LANES == 16
+      __m512i words = _mm512_loadu_si512(row + 16 + 64 * g);
+      const __m512 levels = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#else
+      __m256i words = _mm256_loadu_si256((const __m256i *)(row + 16 + 32 * g));
+#endif
+      _Pragma("unroll") for (int t = 0; t < 8; t++) {
+#if LANES == 16
+        // The permutation looks at the low four bits only: it is the mask and the conversion in one.
+        VECTOR level = (VECTOR)_mm512_permutexvar_ps(_mm512_srli_epi32(words, 4 * t), levels);
+#else
+        VECTOR level = (VECTOR)_mm256_cvtepi32_ps(_mm256_and_si256(_mm256_srli_epi32(words, 4 * t), _mm256_set1_epi32(15)));
+#endif
+        _Pragma("unroll") for (int m = 0; m < rows; m++) {
+          VECTOR value = *(const NAME(loose) *)(in + (size_t)m * x_stride + t * LANES);
+          sum[m][t % 2] = t < 2 ? level * value : level * value + sum[m][t % 2];
+        }
+      }
+#if LANES == 16
+      const __m512i low = {0, 0, 0, 0, 0x200000002, 0x200000002, 0x200000002, 0x200000002};
+      __m512i index = _mm512_add_epi32(low, _mm512_set1_epi32(4 * g));
+      VECTOR first = (VECTOR)_mm512_permutexvar_ps(index, _mm512_castps256_ps512(steps));
+      VECTOR second = (VECTOR)_mm512_permutexvar_ps(_mm512_add_epi32(index, _mm512_set1_epi32(1)), _mm512_castps256_ps512(steps));
+#else
+      VECTOR first = (VECTOR)_mm256_permutevar8x32_ps(steps, _mm256_set1_epi32(2 * g));
+      VECTOR second = (VECTOR)_mm256_permutevar8x32_ps(steps, _mm256_set1_epi32(2 * g + 1));
+#endif
+      _Pragma("unroll") for (int m = 0; m < rows; m++) {
+        even[m] = sum[m][0] * first + even[m];
+        odd[m] = sum[m][1] * second + odd[m];
+      }
+    }
+  }
+  _Pragma("unroll") for (int m = 0; m < rows; m++) {
+    VECTOR sums[SUMS] = {even[m], odd[m], (VECTOR)(0.0f), (VECTOR)(0.0f)};
+    float below[8];
+    _mm256_storeu_ps(below, lowered[m]);
+    float minimum = ((below[0] + below[4]) + (below[1] + below[5])) + ((below[2] + below[6]) + (below[3] + below[7]));
+    float *p = out + (size_t)m * stride, sum = NAME(total)(sums) - minimum;
+    *p = beta == 0 ? sum : beta * *p + sum;
+  }
+}
+#endif
+
+static void NAME(prepare)(enum hoof_type type, const float *x, size_t columns, float *out) {
+  size_t padded = (columns + 255) / 256 * 256;
+  memcpy(out, x, columns * sizeof(float));
+  memset(out + columns, 0, (padded - columns) * sizeof(float));
+#if LANES > 4
+  if (type != hoof_type_q4_K) return;
+  for (size_t b = 0; b < padded / 256; b++) {
+    float block[256], *in = out + b * 256;
+    memcpy(block, in, sizeof block);
+    for (size_t j = 0; j < 8; j++) {
+      float sum = 0;
+      for (size_t i = 0; i < 32; i++) sum += block[32 * j + i];
+      out[padded + 8 * b + j] = sum;
+    }
+    for (size_t g = 0; g < 32 / LANES; g++) {
+      for (size_t t = 0; t < 8; t++) {
+        for (size_t lane = 0; lane < LANES; lane++) {
+          in[(g * 8 + t) * LANES + lane] = block[g * 8 * LANES + lane / 8 * 64 + t % 2 * 32 + lane % 8 * 4 + t / 2];
+        }
+      }
+    }
+  }
+#else
+  (void)type;
+#endif
+}
+
 /// One function for each type and number of rows: both are constants inside.
 #define DOT(kind, count) \
   static void NAME(dot_##kind##_##count)( \
-      const float *x, size_t padded, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) { \
-    NAME(row)(hoof_type_##kind, count, x, padded, row, columns, beta, out, stride); \
+      const float *x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) { \
+    NAME(row)(hoof_type_##kind, count, x, x_stride, row, columns, beta, out, stride); \
   }
 #if CHUNK == 4
 #define DOTS(kind) DOT(kind, 1) DOT(kind, 2) DOT(kind, 3) DOT(kind, 4)
@@ -166,19 +220,33 @@ INLINE void NAME(row)(
 #define DOTS(kind) DOT(kind, 1) DOT(kind, 2)
 #define ENTRY(kind) [hoof_type_##kind] = {NAME(dot_##kind##_1), NAME(dot_##kind##_2)}
 #endif
-DOTS(f32) DOTS(f16) DOTS(bf16) DOTS(q8_0) DOTS(q4_K)
+DOTS(f32) DOTS(f16) DOTS(bf16) DOTS(q8_0)
+#if LANES == 4
+DOTS(q4_K)
+#else
+#define DOT_Q4_K(count) \
+  static void NAME(dot_q4_K_##count)( \
+      const float *x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) { \
+    NAME(row_q4_K)(count, x, x_stride, row, columns, beta, out, stride); \
+  }
+DOT_Q4_K(1) DOT_Q4_K(2)
+#if CHUNK == 4
+DOT_Q4_K(3) DOT_Q4_K(4)
+#endif
+#undef DOT_Q4_K
+#endif
 
 typedef void (*NAME(function))(const float *, size_t, const uint8_t *, size_t, float, float *, size_t);
 static const NAME(function) NAME(functions)[6][CHUNK] = {ENTRY(f32), ENTRY(f16), ENTRY(bf16), ENTRY(q8_0), ENTRY(q4_K)};
 
 static void NAME(dot)(
-    enum hoof_type type, const float *x, size_t padded, size_t rows, const uint8_t *b, size_t row_bytes, size_t columns, size_t first,
+    enum hoof_type type, const float *x, size_t x_stride, size_t rows, const uint8_t *b, size_t row_bytes, size_t columns, size_t first,
     size_t end, float beta, float *out, size_t stride) {
   for (size_t n = first; n < end; n++) {
     // The weights come from memory for the first rows and from the cache for the others.
     for (size_t m = 0; m < rows; m += CHUNK) {
       size_t count = rows - m < CHUNK ? rows - m : CHUNK;
-      NAME(functions)[type][count - 1](x + m * padded, padded, b + n * row_bytes, columns, beta, out + m * stride + n, stride);
+      NAME(functions)[type][count - 1](x + m * x_stride, x_stride, b + n * row_bytes, columns, beta, out + m * stride + n, stride);
     }
   }
 }

@@ -8,7 +8,7 @@ struct MatmulTests {
   /// Odd sizes around every edge: one row, tile heights, column groups, K-blocks of 256, quantised blocks of 32 and 256.
   static let shapes: [(m: Int, n: Int, k: Int)] = [
     (1, 1, 1), (1, 7, 41), (2, 65, 32), (3, 33, 257), (7, 41, 123), (8, 64, 256), (9, 129, 300), (13, 17, 600), (41, 31, 33),
-    (123, 70, 65), (130, 66, 520), (257, 193, 96), (300, 130, 2100), (5, 0, 3), (0, 4, 3),
+    (123, 70, 65), (129, 66, 520), (257, 193, 96), (131, 20, 2100), (5, 0, 3), (0, 4, 3),
   ]
 
   @Test(
@@ -17,8 +17,9 @@ struct MatmulTests {
   func agreement(simd: hoof_simd, transpose: Transpose) throws {
     let backend = CPUBackend(threads: 2, simd: simd)
     for dtype in [DType.f32, .f16, .bf16, .q8_0, .q4_K] where transpose != .left || dtype == .f32 {
-      for (m, n, k) in MatmulTests.shapes {
-        for beta in [Float(0), 1, 0.5] {
+      for (index, (m, n, k)) in MatmulTests.shapes.enumerated() {
+        // Every edge meets every beta, but not for every type.
+        for beta in [[Float(0), 1, 0.5][(index + Int(dtype.rawValue)) % 3], 0].prefix(m * n * k < 20_000 ? 2 : 1) {
           var random = Generator(seed: UInt64(m * 31 + n * 7 + k))
           let a = random.normal(m * k)
           let (bRows, bColumns) = transpose == .right ? (n, k) : (k, n)
@@ -47,7 +48,7 @@ struct MatmulTests {
               size += abs(Double(x) * Double(y))
             }
             let error = abs(Double(got[i * n + j]) - sum)
-            // Float sums lose at most about sqrt(K) roundings of the sum of magnitudes; integer products of split activations 2e-5 of it.
+            // Every sum is of floats in float: a few roundings for each of its terms, which mostly cancel.
             #expect(
               error <= 2e-6 * size + 1e-30,
               "\(dtype.name) \(transpose) beta \(beta) [\(m), \(n), \(k)] at \(i), \(j): \(got[i * n + j]), not \(sum)")
@@ -71,7 +72,7 @@ struct MatmulTests {
 
   @Test("an element's bits depend neither on the number of workers nor on the other rows of the batch", arguments: Levels.available)
   func determinism(simd: hoof_simd) throws {
-    let (m, n, k) = (260, 200, 700)
+    let (m, n, k) = (150, 136, 600)
     var random = Generator(seed: 5)
     let a = random.normal(m * k)
     for dtype in [DType.f32, .bf16, .q8_0, .q4_K] {
@@ -84,9 +85,16 @@ struct MatmulTests {
         backend.matmul(try Tensor(a, rows: m, columns: k, on: backend), b, transpose: .right, beta: 0, into: out)
         let got = try out.floats()
         if let whole { #expect(got == whole, "\(dtype.name), \(threads) threads") } else { whole = got }
+        // Below the instruction sets we have kernels for, OpenBLAS multiplies floats, and promises nothing of the kind.
+        if dtype == .f32, simd == hoof_simd_scalar { continue }
         let few = try Tensor(20, n, on: backend)
         backend.matmul(try Tensor([Float](a[..<(20 * k)]), rows: 20, columns: k, on: backend), b, transpose: .right, beta: 0, into: few)
         #expect(try few.floats() == [Float](whole![..<(20 * n)]), "\(dtype.name), 20 of \(m) rows")
+        guard dtype != .f32 else { continue }
+        let eight = try Tensor(8, n, on: backend), one = try Tensor(1, n, on: backend)
+        backend.matmul(try Tensor([Float](a[..<(8 * k)]), rows: 8, columns: k, on: backend), b, transpose: .right, beta: 0, into: eight)
+        backend.matmul(try Tensor([Float](a[..<k]), rows: 1, columns: k, on: backend), b, transpose: .right, beta: 0, into: one)
+        #expect(try one.floats() == [Float](eight.floats()[..<n]), "\(dtype.name), 1 of 8 rows")
       }
     }
   }
