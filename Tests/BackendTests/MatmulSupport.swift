@@ -72,24 +72,24 @@ extension Tensor {
 }
 
 /// A result with a fence of sentinels before and behind it, in one storage.
-struct Fenced {
+struct FencedResult {
   private static let fence = 64
   private static let sentinel: Float = -12345.5
   private let whole: Tensor
   let tensor: Tensor
 
   init(rows: Int, columns: Int, on backend: any ComputeBackend) throws(BackendError) {
-    let count = rows * columns + 2 * Fenced.fence
-    whole = try Tensor([Float](repeating: Fenced.sentinel, count: count), rows: 1, columns: count, on: backend)
-    tensor = Tensor(storage: whole.storage, byteOffset: Fenced.fence * 4, dtype: .f32, shape: Shape(rows, columns))
+    let count = rows * columns + 2 * FencedResult.fence
+    whole = try Tensor([Float](repeating: FencedResult.sentinel, count: count), rows: 1, columns: count, on: backend)
+    tensor = Tensor(storage: whole.storage, byteOffset: FencedResult.fence * 4, dtype: .f32, shape: Shape(rows, columns))
   }
 
   /// The result, after a look at the fence.
   func checked() throws(BackendError) -> [Float] {
     let values = try whole.floats()
-    let last = values.count - Fenced.fence
-    #expect(values[..<Fenced.fence].allSatisfy { $0 == Fenced.sentinel }, "written before the result")
-    #expect(values[last...].allSatisfy { $0 == Fenced.sentinel }, "written behind the result")
-    return [Float](values[Fenced.fence..<last])
+    let last = values.count - FencedResult.fence
+    #expect(values[..<FencedResult.fence].allSatisfy { $0 == FencedResult.sentinel }, "written before the result")
+    #expect(values[last...].allSatisfy { $0 == FencedResult.sentinel }, "written behind the result")
+    return [Float](values[FencedResult.fence..<last])
   }
 }

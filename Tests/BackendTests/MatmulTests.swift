@@ -25,7 +25,7 @@ struct MatmulTests {
           let (bRows, bColumns) = transpose == .right ? (n, k) : (k, n)
           let b = try Tensor(random.stored(dtype, rows: bRows, columns: bColumns), dtype, rows: bRows, columns: bColumns, on: backend)
           let weights = try b.floats()
-          let fenced = try Fenced(rows: m, columns: n, on: backend)
+          let fenced = try FencedResult(rows: m, columns: n, on: backend)
           // With beta 0 whatever is there must not matter, NaN least of all.
           let before = beta == 0 ? [Float](repeating: .nan, count: m * n) : random.normal(m * n)
           try fenced.tensor.upload(before)

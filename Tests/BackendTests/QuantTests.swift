@@ -71,7 +71,7 @@ struct QuantTests {
       for dtype in [DType.q8_0, .q4_K] {
         let bytes = random.stored(dtype, rows: 3, columns: columns)
         let x = try Tensor(bytes, dtype, rows: 3, columns: columns, on: backend)
-        let fenced = try Fenced(rows: 3, columns: columns, on: backend)
+        let fenced = try FencedResult(rows: 3, columns: columns, on: backend)
         backend.copy(x, into: fenced.tensor)
         let got = try fenced.checked()
         let stride = dtype.rowBytes(columns: columns)
@@ -82,7 +82,7 @@ struct QuantTests {
         #expect(got == want, "\(dtype.name) \(columns)")
 
         // The same rows through a gather, out of order and repeated.
-        let gathered = try Fenced(rows: 4, columns: columns, on: backend)
+        let gathered = try FencedResult(rows: 4, columns: columns, on: backend)
         backend.gatherRows(x, at: try Tensor([Int32](arrayLiteral: 2, 0, 2, 1), on: backend), into: gathered.tensor)
         let rows = [2, 0, 2, 1].flatMap { want[$0 * columns..<($0 + 1) * columns] }
         #expect(try gathered.checked() == rows, "gathered \(dtype.name) \(columns)")
