@@ -9,8 +9,8 @@ struct NormalTable: Sendable {
 
   init(mean: Double, deviation: Double, dtype: DType) {
     width = dtype.block.bytes
-    words = (0..<NormalTable.size).map { index in
-      let value = Float(mean + deviation * NormalTable.quantile((Double(index) + 0.5) / Double(NormalTable.size)))
+    words = NormalTable.quantiles.map { quantile in
+      let value = Float(mean + deviation * quantile)
       switch dtype {
       case .bf16: return (value.bitPattern + 0x7fff + (value.bitPattern >> 16 & 1)) >> 16
       case .f16: return UInt32(Float16(value).bitPattern)
@@ -18,6 +18,8 @@ struct NormalTable: Sendable {
       }
     }
   }
+
+  private static let quantiles = (0..<size).map { quantile((Double($0) + 0.5) / Double(size)) }
 
   /// The x for which a standard normal value is below x with probability p; by bisection, once per table entry.
   private static func quantile(_ p: Double) -> Double {

@@ -88,10 +88,12 @@ public final class OutputFile: Sendable {
   func startFlush(_ range: Range<Int>) { _ = hoof_file_start_flush(descriptor, Int64(range.lowerBound), Int64(range.count)) }
 
   /// Makes the file durable and gives it its name; to be called once, when everything is written.
-  public func commit() throws(FormatError) {
-    guard fsync(descriptor) == 0 else { throw FormatError(path, nil, "cannot be written: \(systemReason(errno))") }
+  /// - Parameter synced: false leaves the time of writing to the system, for files that can be made again.
+  public func commit(synced: Bool = true) throws(FormatError) {
+    guard !synced || fsync(descriptor) == 0 else { throw FormatError(path, nil, "cannot be written: \(systemReason(errno))") }
     try link()
     isCommitted.store(true, ordering: .relaxed)
+    guard synced else { return }
     let opened = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     if opened >= 0 {
       fsync(opened)

@@ -46,7 +46,7 @@ public enum RandomModel {
     let bytes = Array(json.text(pretty: true).utf8)
     let output = try OutputFile(path: path, byteCount: bytes.count, replacing: true)
     try output.write(bytes, at: 0)
-    try output.commit()
+    try output.commit(synced: false)
   }
 
   private static func huggingFaceJSON(_ config: LlamaConfig, dtype: DType) -> JSON {
@@ -101,7 +101,7 @@ public enum RandomModel {
       }
     }
     if let error = failure.withLock({ $0 }) { throw error }
-    try writer.commit()
+    try writer.commit(synced: false)
   }
 
   /// A number of its own for each place of each tensor.

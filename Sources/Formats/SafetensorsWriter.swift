@@ -59,5 +59,5 @@ public final class SafetensorsWriter: Sendable {
   }
 
   /// Gives the file its name.
-  public func commit() throws(FormatError) { try output.commit() }
+  public func commit(synced: Bool = true) throws(FormatError) { try output.commit(synced: synced) }
 }

@@ -26,6 +26,24 @@ struct HuggingFaceFolderTests {
     }
   }
 
+  @Test(
+    "real models go into a .hoof file unchanged", .enabled(if: SharedModels.areThere, "the shared models are not there"),
+    arguments: ["stories260K", "stories260K-bf16-sharded", "talespin-15m", "talespin-tiny"])
+  func realModels(name: String) throws {
+    let folder = try TemporaryFolder()
+    let source = try ModelSource.open(path: SharedModels.path(name))
+    try source.checkFinite()
+    try ModelImport(source).write(to: folder.file("out.hoof"), threads: 2)
+    let copy = try ModelSource.open(path: folder.file("out.hoof"))
+    try copy.verify()
+    #expect(copy.config == source.config)
+    #expect(copy.tokenizer == source.tokenizer)
+    #expect(copy.chatTemplate == source.chatTemplate)
+    for (name, tensor) in source.tensors where !TensorName.isNorm(name) {
+      #expect(copy.tensors[name]?.checksum == CRC32C.sum(tensor.bytes))
+    }
+  }
+
   @Test("the same weights have one fingerprint, single or sharded; a changed weight or constant gives another")
   func fingerprint() throws {
     let single = try SmallModels.folder(seed: 5)

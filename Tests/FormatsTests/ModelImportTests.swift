@@ -148,6 +148,64 @@ struct ModelImportTests {
     #expect(throws: FormatError.self) { try ModelImport(source, cut: .init(keepLayers: layers, method: "x")) }
   }
 
+  @Test("heads and neurons that go leave the others' weights where the new shapes ask for them", arguments: [nil, DType.f32])
+  func cutsInsideLayers(type: DType?) throws {
+    let folder = try SmallModels.folder(SmallModels.config, .bf16)
+    let source = try ModelSource.open(path: folder.path)
+    let neurons = [5, 0, 171, 17] + Array(32..<64)
+    let cut = ModelImport.Cut(
+      keepLayers: [0, 1, 3], keepHeads: [1: [2, 3], 3: [0, 2]], keepNeurons: [0: [], 3: neurons], method: "prune", details: ["report": "r"])
+    let result = try write(source, type, cut: cut, in: folder)
+    #expect(
+      result.config.layers == [
+        .init(queryHeads: 4, keyHeads: 2, intermediateSize: 0), .init(queryHeads: 2, keyHeads: 1, intermediateSize: 172),
+        .init(queryHeads: 2, keyHeads: 2, intermediateSize: 36),
+      ])
+    #expect(result.originalLayers == [0, 1, 3])
+    #expect(result.tensors[TensorName.layer(0, .down)] == nil)
+    #expect(result.history.last?["kept_neurons"] == ["0": 0, "3": 36])
+    #expect(result.history.last?["kept_heads"] == ["1": 2, "3": 2])
+
+    func check(_ layer: Int, _ part: TensorName.Part, from original: Int, rows: [Int]? = nil, columns: [Int]? = nil) throws {
+      let (old, new) = (source.tensors[TensorName.layer(original, part)]!, try #require(result.tensors[TensorName.layer(layer, part)]))
+      let (before, after) = (old.values, new.values)
+      let rows = rows ?? Array(0..<old.shape.rows)
+      let columns = columns ?? Array(0..<old.shape.columns)
+      #expect(new.shape == Shape(rows.count, columns.count))
+      #expect(new.dtype == type ?? .bf16)
+      #expect(after == rows.flatMap { row in columns.map { before[row * old.shape.columns + $0] } })
+    }
+    let sorted = neurons.sorted()
+    try check(1, .query, from: 1, rows: Array(32..<64))
+    try check(1, .key, from: 1, rows: Array(16..<32))
+    try check(1, .attentionOutput, from: 1, columns: Array(32..<64))
+    try check(2, .query, from: 3, rows: Array(0..<16) + Array(32..<48))
+    try check(2, .value, from: 3)
+    try check(2, .attentionOutput, from: 3, columns: Array(0..<16) + Array(32..<48))
+    try check(2, .up, from: 3, rows: sorted)
+    try check(2, .down, from: 3, columns: sorted)
+    try result.verify()
+  }
+
+  @Test(
+    "heads that would share key heads unevenly, and heads, neurons and layers that are not there, are refused",
+    arguments: [
+      (ModelImport.Cut(keepLayers: [0], keepHeads: [0: [0, 1, 2]], method: "x"), "layer 0: heads must stay in equal numbers"),
+      (ModelImport.Cut(keepLayers: [0], keepHeads: [0: [4]], method: "x"), "layer 0: there is no head 4; they are 0 to 3"),
+      (ModelImport.Cut(keepLayers: [0], keepNeurons: [0: [172]], method: "x"), "layer 0: there is no neuron 172; they are 0 to 171"),
+      (ModelImport.Cut(keepLayers: [0], keepNeurons: [0: [3, 3]], method: "x"), "layer 0: a neuron is named twice"),
+      (ModelImport.Cut(keepLayers: [0], keepNeurons: [1: [3]], method: "x"), "layer 1: is not among the layers that stay"),
+      (ModelImport.Cut(keepLayers: [0, 9], method: "x"), "layers: there is no layer 9; they are 0 to 3"),
+    ])
+  func badInnerCuts(cut: ModelImport.Cut, message: String) throws {
+    let folder = try SmallModels.folder()
+    let source = try ModelSource.open(path: folder.path)
+    do {
+      _ = try ModelImport(source, cut: cut)
+      Issue.record("accepted")
+    } catch { #expect(error.description.contains(message), "\(error)") }
+  }
+
   @Test("q4_K falls back to q8_0 where its padded rows would be larger, and says so")
   func fallback() throws {
     let folder = try SmallModels.folder()

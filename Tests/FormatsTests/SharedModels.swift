@@ -8,6 +8,5 @@ enum SharedModels {
     return "/" + parts.joined(separator: "/") + "/shared/models"
   }()
   static let areThere = access(folder, R_OK) == 0
-  static let missing: StaticString = "the shared models are not beside the repository"
   static func path(_ name: String) -> String { folder + "/" + name }
 }
