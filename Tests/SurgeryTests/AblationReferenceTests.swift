@@ -102,11 +102,13 @@ struct AblationReferenceTests {
         #expect(zip(own.greatestAbsolute, ReferenceModels.numbers(entry["max_abs"])).allSatisfy { relativeError($0, $1) < Self.limit })
         let means = ReferenceModels.numbers(entry["mean"])
         #expect(own.mean.indices.allSatisfy { abs(own.mean[$0] - means[$0]) <= Self.limit * scale[$0] })
-        // Counts: a token within float32's rounding of the threshold may fall on either side, one of 1,700.
+        // Counts: a token within float32's rounding of the threshold may fall on either side (12 of 15 million do here), and prompts
+        // that begin alike hold the same activation several times.
         let rates = ReferenceModels.numbers(entry["share_above_\(threshold)"])
         let tokens = Double(expected["tokens"]?.int ?? 1)
         let misses = zip(own.firingRate, rates).filter { abs($0 - $1) * tokens > 0.5 }
-        #expect(rates.count == own.firingRate.count && misses.allSatisfy { abs($0 - $1) * tokens < 1.5 } && misses.count <= 1 + rates.count / 500)
+        let counts = misses.map { abs($0 - $1) * tokens }
+        #expect(rates.count == own.firingRate.count && counts.allSatisfy { $0 < 3.5 } && counts.count <= 1 + rates.count / 500)
         #expect(relativeError(own.meanAbsoluteOverTokens.reduce(0, +) / Double(scale.count), entry["layer_mean_abs"]?.double) < Self.limit)
       }
     }

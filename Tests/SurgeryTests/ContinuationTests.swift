@@ -15,7 +15,7 @@ struct ContinuationTests {
     options.shard = shard
     options.suggestDrop = 2
     let prompts = Array(whole.prompts[0..<8])
-    let plan = StudyPlan(lengths: prompts.map(\.count), config: whole.model.config, budget: 3 << 20)
+    let plan = StudyPlan(lengths: prompts.map(\.count), config: whole.model.config, budget: 1 << 20)
     return AblationStudy(whole.model, prompts: prompts, options: options, plan: plan)
   }
 
@@ -45,7 +45,8 @@ struct ContinuationTests {
     fclose(file)
 
     let journal = try StudyJournal(path: path, identity: "one", plan: study.plan, resuming: true)
-    #expect(journal.count == 4)
+    // The first call was the full model's pass, which is not kept.
+    #expect(journal.count == 3)
     let result = try study.run(journal: journal)
     #expect(Self.report(result, study) == expected)
     #expect(throws: JournalError.otherStudy(path: path)) {
