@@ -209,7 +209,8 @@ static void NAME(prepare)(enum hoof_type type, const float *x, size_t columns, f
 /// One function for each type and number of rows: both are constants inside.
 #define DOT(kind, count) \
   static void NAME(dot_##kind##_##count)( \
-      const float *x, const float *sums_of_x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) { \
+      const float *x, const float *sums_of_x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, \
+      size_t stride) { \
     (void)sums_of_x; \
     NAME(row)(hoof_type_##kind, count, x, x_stride, row, columns, beta, out, stride); \
   }
@@ -227,7 +228,8 @@ DOTS(q4_K)
 #else
 #define DOT_Q4_K(count) \
   static void NAME(dot_q4_K_##count)( \
-      const float *x, const float *sums_of_x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) { \
+      const float *x, const float *sums_of_x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, \
+      size_t stride) { \
     NAME(row_q4_K)(count, x, sums_of_x, x_stride, row, columns, beta, out, stride); \
   }
 DOT_Q4_K(1) DOT_Q4_K(2)
