@@ -9,10 +9,12 @@ public final class CPUBackend: Sendable {
   /// Instruction set of the kernels in use; lower than the processor's best only in tests and comparisons.
   public let simd: hoof_simd
   let pool = MemoryPool()
+  let workers: WorkerPool
   let rotations = RopeCache()
 
   public init(threads: Int? = nil, simd: hoof_simd? = nil) {
     self.threads = max(1, threads ?? CPUBackend.processorCount)
+    workers = WorkerPool(workers: self.threads - 1)
     let best = hoof_simd_level()
     self.simd = simd.map { $0.rawValue < best.rawValue ? $0 : best } ?? best
     openblas_set_num_threads(1)

@@ -7,6 +7,8 @@ final class MemoryPool: Sendable {
   private struct State {
     /// Addresses of kept blocks by rounded size.
     var kept: [Int: [UInt]] = [:]
+    /// Real sizes of live blocks that are larger than what was asked for.
+    var larger: [UInt: Int] = [:]
     var keptBytes = 0
     var liveBytes = 0
     var peakBytes = 0
@@ -33,11 +35,7 @@ final class MemoryPool: Sendable {
   func take(_ byteCount: Int) -> UnsafeMutableRawPointer? {
     let size = MemoryPool.rounded(byteCount)
     let bits: UInt? = state.withLock { state in
-      if let address = state.kept[size]?.popLast() {
-        state.keptBytes -= size
-        state.liveBytes += size
-        return address
-      }
+      if let address = MemoryPool.reuse(&state, size) { return address }
       MemoryPool.evict(&state, downTo: max(0, state.peakBytes - state.liveBytes - size))
       guard let address = MemoryPool.obtain(size) else { return nil }
       state.liveBytes += size
@@ -47,9 +45,20 @@ final class MemoryPool: Sendable {
     return bits.flatMap { UnsafeMutableRawPointer(bitPattern: $0) }
   }
 
+  /// The smallest kept block that fits and is at most twice as large: batches of three and of four changed models share their memory.
+  private static func reuse(_ state: inout State, _ size: Int) -> UInt? {
+    guard let fit = state.kept.keys.filter({ $0 >= size && $0 <= 2 * size }).min(), let address = state.kept[fit]?.popLast() else { return nil }
+    if state.kept[fit]?.isEmpty == true { state.kept[fit] = nil }
+    if fit != size { state.larger[address] = fit }
+    state.keptBytes -= fit
+    state.liveBytes += fit
+    return address
+  }
+
   func give(_ block: UnsafeMutableRawPointer, byteCount: Int) {
-    let size = MemoryPool.rounded(byteCount)
+    let rounded = MemoryPool.rounded(byteCount)
     state.withLock { state in
+      let size = state.larger.removeValue(forKey: UInt(bitPattern: block)) ?? rounded
       state.liveBytes -= size
       state.keptBytes += size
       state.kept[size, default: []].append(UInt(bitPattern: block))
@@ -62,7 +71,10 @@ final class MemoryPool: Sendable {
   deinit { drain() }
 
   /// Whether a block of this size is at hand.
-  func holds(_ byteCount: Int) -> Bool { state.withLock { !($0.kept[MemoryPool.rounded(byteCount)] ?? []).isEmpty } }
+  func holds(_ byteCount: Int) -> Bool {
+    let size = MemoryPool.rounded(byteCount)
+    return state.withLock { $0.kept.keys.contains { $0 >= size && $0 <= 2 * size } }
+  }
 
   private static func evict(_ state: inout State, downTo bytes: Int) {
     guard state.keptBytes > bytes else { return }

@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 
 extension CPUBackend {
@@ -11,20 +10,16 @@ extension CPUBackend {
     let pieces = min(largest, threads * CPUBackend.piecesPerThread)
     guard threads > 1, pieces > 1 else { return body(0..<count) }
     let next = Atomic(0)
-    withoutActuallyEscaping(body) { body in
-      // Kernels get plain pointers, which Swift cannot see to be disjoint; the ranges are.
-      nonisolated(unsafe) let body = body
-      DispatchQueue.concurrentPerform(iterations: min(threads, pieces)) { _ in
-        while true {
-          let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
-          guard piece < pieces else { return }
-          body(count * piece / pieces..<count * (piece + 1) / pieces)
-        }
+    workers.run {
+      while true {
+        let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard piece < pieces else { return }
+        body(count * piece / pieces..<count * (piece + 1) / pieces)
       }
     }
   }
 
-  /// Rows of `columns` floats: pieces are large enough (about 16 K floats, some microseconds) to be worth handing out.
+  /// Rows of `columns` floats: pieces are large enough (4 K floats, a microsecond) to be worth handing out.
   func parallelRows(_ rows: Int, columns: Int, cost: Int = 1, _ body: (Range<Int>) -> Void) {
     parallel(rows, grain: max(1, CPUBackend.floatsPerPiece / max(1, columns * cost)), body)
   }
@@ -38,5 +33,5 @@ extension CPUBackend {
   }
 
   private static var piecesPerThread: Int { 4 }
-  private static var floatsPerPiece: Int { 16_384 }
+  private static var floatsPerPiece: Int { 4_096 }
 }

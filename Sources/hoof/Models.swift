@@ -1,4 +1,5 @@
 import Formats
+import JSON
 import Terminal
 import Tokenization
 
@@ -24,6 +25,31 @@ enum Models {
       return try Tokenizer(json: bytes)
     } catch {
       throw CommandError("\(path): \(error)")
+    }
+  }
+
+  /// The tokenizer, for commands that cannot do without.
+  static func requiredTokenizer(of source: ModelSource) throws(CommandError) -> Tokenizer {
+    if let tokenizer = try tokenizer(of: source) { return tokenizer }
+    throw CommandError("the model has no tokenizer", at: source.path, advice: "put its tokenizer.json beside the weights")
+  }
+
+  /// A conversation as the text the model was trained on, special tokens included.
+  static func render(_ messages: [JSON], for source: ModelSource, _ tokenizer: Tokenizer) throws(FormatError) -> String {
+    guard let template = source.chatTemplate else { throw FormatError(source.path, "chat_template", "the model has none, and the data has messages") }
+    var turns: [ChatTemplate.Message] = []
+    for message in messages {
+      guard let role = message["role"]?.string, let content = message["content"]?.string else {
+        throw FormatError(source.path, "chat_template", "a message needs 'role' and 'content' as text")
+      }
+      turns.append(.init(role: role, content: content))
+    }
+    let piece = { (id: Int?) in id.flatMap { tokenizer.piece(Int32($0)) } ?? "" }
+    do throws(TokenizerError) {
+      let chat = try ChatTemplate(template, bos: piece(source.config.bosToken), eos: piece(source.config.eosTokens.first))
+      return try chat.render(turns)
+    } catch {
+      throw FormatError(source.path, "chat_template", "\(error)")
     }
   }
 }

@@ -15,4 +15,13 @@ enum hoof_simd hoof_simd_level(void);
 /// "scalar", "avx2", "avx512", "avx512-vnni".
 const char *hoof_simd_name(enum hoof_simd level);
 
+/// Tells the processor that this is a loop that waits for another thread.
+static inline void hoof_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 #endif

@@ -42,7 +42,7 @@ public struct StudyOptions: Sendable, Equatable {
   public init() {}
 
   /// What is taken out of one layer: whatever still runs the layer's MLP first, so that it is one block of rows, and heads as neighbours.
-  func components(of layer: Int, _ config: LlamaConfig) -> [Component] {
+  public func components(of layer: Int, _ config: LlamaConfig) -> [Component] {
     let sizes = config.layers[layer]
     var components: [Component] = []
     if sizes.queryHeads > 0 {

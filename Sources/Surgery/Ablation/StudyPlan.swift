@@ -12,12 +12,19 @@ public struct StudyPlan: Sendable, Equatable {
   /// Rows of logits that exist at a time while models are compared.
   public var rowsPerChunk: Int
 
-  /// Rows beyond which a larger batch no longer makes matrix products faster, but pushes activations out of the caches.
-  static let usefulRows = 8192
+  /// Rows of a batch that are worth their memory, whatever the budget allows. More rows touch more fresh pages, fewer rows mean that the
+  /// weights are converted and packed more often; a byte of the one costs about half of a weight of the other, so the sum is least at the
+  /// square root. Measured on two cores: 1,260 for 260 K weights (a third faster than 8,192), 4,700 for 15.7 M (5 % faster than 850).
+  static func usefulRows(_ config: LlamaConfig, studied: Int) -> Int {
+    let weights = Double(config.parameterCount) / Double(workspacePerRow(config))
+    return min(8192, max(512, Int((Double(studied) * weights / 2).squareRoot())))
+  }
+
   /// Most bytes of logits in flight.
   static let chunkBytes = 64 << 20
 
-  public init(lengths: [Int], config: LlamaConfig, budget: Int) {
+  /// `components`: how many parts of the model will be taken out.
+  public init(lengths: [Int], config: LlamaConfig, components: Int = 64, budget: Int) {
     let vocabulary = 4 * config.vocabularySize
     let residuals = 4 * config.hiddenSize * (config.layers.count + 3)
     let workspace = StudyPlan.workspacePerRow(config)
@@ -28,12 +35,16 @@ public struct StudyPlan: Sendable, Equatable {
     let rows = lengths.reduce(0, +)
     keepsLogits = rows * vocabulary <= left / 4
     let kept = residuals + (keepsLogits ? vocabulary : 0)
-    let groupRows = max(1, left / (kept + workspace))
+    // A change in the middle layer runs through half of the model: the rows of full passes that the study amounts to.
+    let useful = StudyPlan.usefulRows(config, studied: rows * components / 2)
+    let mostRows = max(1, min(useful, left / (kept + workspace)))
+    // Groups of about the same size: their batches use the same memory.
+    let groupRows = rows / ((rows + mostRows - 1) / mostRows)
     groups = []
     var start = 0
     var filled = 0
     for (index, length) in lengths.enumerated() {
-      if filled > 0, filled + length > groupRows {
+      if filled > 0, filled + length > mostRows || filled >= groupRows {
         groups.append(start..<index)
         start = index
         filled = 0
@@ -42,7 +53,7 @@ public struct StudyPlan: Sendable, Equatable {
     }
     if start < lengths.count { groups.append(start..<lengths.count) }
     let largest = groups.map { lengths[$0].reduce(0, +) }.max() ?? 0
-    rowsPerBatch = max(largest, min(StudyPlan.usefulRows, (left - largest * kept) / workspace))
+    rowsPerBatch = max(largest, min(useful, (left - largest * kept) / workspace))
   }
 
   /// Bytes of activations alive at once per row of a batch.

@@ -47,7 +47,7 @@ struct AblationRun {
   func run() throws {
     Interrupt.catchSignals()
     try refuseExisting()
-    let source = try ModelSource.open(path: modelPath)
+    let source = try Models.open(modelPath)
     try check(source)
     let calibration = try readCalibration(source)
     try source.checkFinite()
@@ -55,7 +55,9 @@ struct AblationRun {
     let model = try Llama(source, on: backend)
 
     let budget = arguments.int("memory") ?? min(4 << 30, backend.memory().free / 2)
-    let freshPlan = StudyPlan(lengths: calibration.prompts.map(\.count), config: source.config, budget: budget)
+    let components = source.config.layers.indices.reduce(0) { $0 + options.components(of: $1, source.config).count }
+    let freshPlan = StudyPlan(
+      lengths: calibration.prompts.map(\.count), config: source.config, components: components, budget: budget)
     let fingerprint = source.fingerprint()
     let journal = try openJournal(fingerprint, calibration, backend, freshPlan)
     let study = AblationStudy(model, prompts: calibration.prompts, options: options, plan: journal?.plan ?? freshPlan)
@@ -106,11 +108,11 @@ struct AblationRun {
   }
 
   private func readCalibration(_ source: ModelSource) throws -> Calibration {
-    let tokenizer = try loadTokenizer(source)
+    let tokenizer = try Models.requiredTokenizer(of: source)
     return try Calibration(
       path: calibrationPath, tokenizer: tokenizer, config: source.config, maxTokens: arguments.int("max-tokens") ?? 64,
       bos: !arguments.has("no-bos")
-    ) { (messages) throws(FormatError) in try renderChat(messages, source, tokenizer) }
+    ) { (messages) throws(FormatError) in try Models.render(messages, for: source, tokenizer) }
   }
 
   private func openJournal(
