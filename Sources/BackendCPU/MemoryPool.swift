@@ -47,7 +47,9 @@ final class MemoryPool: Sendable {
 
   /// The smallest kept block that fits and is at most twice as large: batches of three and of four changed models share their memory.
   private static func reuse(_ state: inout State, _ size: Int) -> UInt? {
-    guard let fit = state.kept.keys.filter({ $0 >= size && $0 <= 2 * size }).min(), let address = state.kept[fit]?.popLast() else { return nil }
+    guard let fit = state.kept.keys.filter({ $0 >= size && $0 <= 2 * size }).min(), let address = state.kept[fit]?.popLast() else {
+      return nil
+    }
     if state.kept[fit]?.isEmpty == true { state.kept[fit] = nil }
     if fit != size { state.larger[address] = fit }
     state.keptBytes -= fit

@@ -81,7 +81,11 @@ private final class Crew: Sendable {
     for _ in 0..<size {
       var thread = pthread_t()
       let crew = Unmanaged.passRetained(self)
-      let code = pthread_create(&thread, nil, { Unmanaged<Crew>.fromOpaque($0!).takeRetainedValue().work(); return nil }, crew.toOpaque())
+      let code = pthread_create(
+        &thread, nil,
+        {
+          Unmanaged<Crew>.fromOpaque($0!).takeRetainedValue().work(); return nil
+        }, crew.toOpaque())
       // A system that gives no more threads leaves the caller with those it has.
       if code == 0 { pthread_detach(thread) } else { crew.release() }
     }

@@ -19,7 +19,9 @@ public enum CUDABackend {
       throw .unavailable(reason: code == 100 ? "the NVIDIA driver sees no GPU" : "cuInit failed with code \(code)")
     }
     var devices: Int32 = 0
-    guard unsafeBitCast(count, to: Count.self)(&devices) == 0, devices > 0 else { throw .unavailable(reason: "the NVIDIA driver sees no GPU") }
+    guard unsafeBitCast(count, to: Count.self)(&devices) == 0, devices > 0 else {
+      throw .unavailable(reason: "the NVIDIA driver sees no GPU")
+    }
     throw .unavailable(reason: "\(devices) NVIDIA GPU\(devices == 1 ? "" : "s") found, but this version of hoof has no CUDA kernels yet")
   }
 }

@@ -18,7 +18,8 @@ public struct Calibration: Sendable {
   ) throws(FormatError) {
     let corpus = try Corpus(path: path)
     if maxTokens > config.contextLength {
-      throw FormatError(path, nil, "prompts of \(maxTokens) tokens do not fit the model's context of \(config.contextLength); lower --max-tokens")
+      throw FormatError(
+        path, nil, "prompts of \(maxTokens) tokens do not fit the model's context of \(config.contextLength); lower --max-tokens")
     }
     var prompts: [[Int32]] = []
     for (index, text) in corpus.texts.enumerated() {

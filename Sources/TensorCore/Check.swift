@@ -11,7 +11,9 @@ public enum Check {
 
   private static func same(_ a: Tensor, _ b: Tensor) -> Bool { a.shape == b.shape }
   private static func floats(_ tensors: Tensor?...) -> Bool { tensors.allSatisfy { $0 == nil || $0!.dtype == .f32 } }
-  private static func column(_ x: Tensor, _ rows: Int, _ dtype: DType = .f32) -> Bool { x.rows == rows && x.columns == 1 && x.dtype == dtype }
+  private static func column(_ x: Tensor, _ rows: Int, _ dtype: DType = .f32) -> Bool {
+    x.rows == rows && x.columns == 1 && x.dtype == dtype
+  }
 
   public static func copy(_ x: Tensor, into out: Tensor) {
     require(same(x, out) && (out.dtype.isDense || x.dtype == out.dtype) && (x.dtype == .i32) == (out.dtype == .i32), "copy", [x, out])
@@ -31,7 +33,8 @@ public enum Check {
     require(fits && floats(a, out) && b.dtype != .i32, "matmul", [a, b, out])
   }
   public static func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor) {
-    require(column(ids, out.rows, .i32) && table.columns == out.columns && floats(out) && table.dtype != .i32, "gatherRows", [table, ids, out])
+    require(
+      column(ids, out.rows, .i32) && table.columns == out.columns && floats(out) && table.dtype != .i32, "gatherRows", [table, ids, out])
   }
   public static func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor) {
     require(column(ids, x.rows, .i32) && table.columns == x.columns && floats(x, table), "scatterAddRows", [x, ids, table])
@@ -76,7 +79,9 @@ public enum Check {
     let fits =
       heads && q.columns == shape.queryHeads * shape.headDim && k.columns == shape.keyHeads * shape.headDim && same(k, v) && same(q, out)
       && logSumExp.rows == q.rows && logSumExp.columns == shape.queryHeads
-    let batch = column(spans.queryStarts, spans.count + 1, .i32) && column(spans.keyStarts, spans.count, .i32) && column(spans.keyCounts, spans.count, .i32)
+    let batch =
+      column(spans.queryStarts, spans.count + 1, .i32) && column(spans.keyStarts, spans.count, .i32)
+      && column(spans.keyCounts, spans.count, .i32)
     require(fits && batch && floats(q, k, v, out, logSumExp), "attention", [q, k, v, out, logSumExp, spans.queryStarts])
   }
   public static func attentionBackward(
@@ -84,7 +89,8 @@ public enum Check {
     dq: Tensor, dk: Tensor, dv: Tensor
   ) {
     attention(q: q, k: k, v: v, spans, shape, out: out, logSumExp: logSumExp)
-    require(same(dOut, q) && same(dq, q) && same(dk, k) && same(dv, v) && floats(dOut, dq, dk, dv), "attentionBackward", [dOut, dq, dk, dv])
+    require(
+      same(dOut, q) && same(dq, q) && same(dk, k) && same(dv, v) && floats(dOut, dq, dk, dv), "attentionBackward", [dOut, dq, dk, dv])
   }
   public static func maskGroups(_ x: Tensor, by mask: Tensor, into out: Tensor) {
     let fits = same(x, out) && (mask.rows == 1 || mask.rows == x.rows) && mask.columns > 0 && x.columns % mask.columns == 0
@@ -92,7 +98,8 @@ public enum Check {
   }
   public static func maskGroupsBackward(_ dOut: Tensor, x: Tensor, mask: Tensor, dx: Tensor, dMask: Tensor?) {
     maskGroups(x, by: mask, into: dx)
-    require(same(dOut, x) && (dMask.map { same($0, mask) } ?? true) && floats(dOut, dMask), "maskGroupsBackward", [dOut, x, mask, dx, dMask])
+    require(
+      same(dOut, x) && (dMask.map { same($0, mask) } ?? true) && floats(dOut, dMask), "maskGroupsBackward", [dOut, x, mask, dx, dMask])
   }
   public static func crossEntropy(logits: Tensor, targets: Tensor, into losses: Tensor, dLogits: Tensor?) {
     let fits = column(targets, logits.rows, .i32) && column(losses, logits.rows) && (dLogits.map { same($0, logits) } ?? true)
@@ -104,7 +111,8 @@ public enum Check {
       [p, q, divergences, dQ])
   }
   public static func adamW(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, master: Tensor?) {
-    let fits = same(parameter, gradient) && same(parameter, first) && same(parameter, second) && (master.map { same($0, parameter) } ?? true)
+    let fits =
+      same(parameter, gradient) && same(parameter, first) && same(parameter, second) && (master.map { same($0, parameter) } ?? true)
     let types = floats(gradient, first, second, master) && parameter.dtype.isDense && (parameter.dtype == .f32 || master != nil)
     require(fits && types, "adamW", [parameter, gradient, first, second, master])
   }
@@ -118,7 +126,8 @@ public enum Check {
       case .hidden(let states): states.columns == weight.columns && states.dtype == .f32
       }
     let fits =
-      width && hidden.columns == weight.columns && (count == 0 ? hidden.rows == 0 : hidden.rows % count == 0) && column(targets, count, .i32)
+      width && hidden.columns == weight.columns && (count == 0 ? hidden.rows == 0 : hidden.rows % count == 0)
+      && column(targets, count, .i32)
       && column(rows.divergences, hidden.rows) && column(rows.losses, hidden.rows) && column(rows.winners, hidden.rows, .i32)
     require(fits && floats(hidden), "linearDivergence", [hidden, weight, targets, rows.divergences, rows.losses, rows.winners])
   }
@@ -127,6 +136,7 @@ public enum Check {
   ) {
     let fits = hidden.columns == weight.columns && column(targets, hidden.rows, .i32) && column(losses, hidden.rows)
     let gradients = (dHidden.map { same($0, hidden) } ?? true) && (dWeight.map { same($0, weight) } ?? true)
-    require(fits && gradients && floats(hidden, dHidden, dWeight), "linearCrossEntropy", [hidden, weight, targets, losses, dHidden, dWeight])
+    require(
+      fits && gradients && floats(hidden, dHidden, dWeight), "linearCrossEntropy", [hidden, weight, targets, losses, dHidden, dWeight])
   }
 }

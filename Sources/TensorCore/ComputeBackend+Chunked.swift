@@ -32,7 +32,8 @@ extension ComputeBackend {
   }
 
   public func linearCrossEntropy(
-    hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?, dWeight: Tensor?
+    hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?,
+    dWeight: Tensor?
   ) throws(BackendError) {
     Check.linearCrossEntropy(hidden: hidden, weight: weight, targets: targets, into: losses, dHidden: dHidden, dWeight: dWeight)
     guard hidden.rows > 0 else { return }

@@ -45,7 +45,9 @@ public struct Spans: Sendable {
 public struct AdamW: Sendable {
   public var rate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float, gradientScale: Float
   public var step: Int
-  public init(rate: Float, beta1: Float = 0.9, beta2: Float = 0.95, epsilon: Float = 1e-8, decay: Float = 0, gradientScale: Float = 1, step: Int) {
+  public init(
+    rate: Float, beta1: Float = 0.9, beta2: Float = 0.95, epsilon: Float = 1e-8, decay: Float = 0, gradientScale: Float = 1, step: Int
+  ) {
     self.rate = rate
     self.beta1 = beta1
     self.beta2 = beta2
@@ -191,6 +193,7 @@ public protocol ComputeBackend: AnyObject, Sendable {
   /// Cross-entropy of hidden·weightᵀ in chunks of rows; gradients, when asked for, in the same pass: dHidden is written,
   /// dWeight [V, C] f32 is accumulated into. Gradients are scaled by `scale`; losses [N, 1] are not.
   func linearCrossEntropy(
-    hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?, dWeight: Tensor?
+    hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?,
+    dWeight: Tensor?
   ) throws(BackendError)
 }

@@ -36,7 +36,9 @@ enum Models {
 
   /// A conversation as the text the model was trained on, special tokens included.
   static func render(_ messages: [JSON], for source: ModelSource, _ tokenizer: Tokenizer) throws(FormatError) -> String {
-    guard let template = source.chatTemplate else { throw FormatError(source.path, "chat_template", "the model has none, and the data has messages") }
+    guard let template = source.chatTemplate else {
+      throw FormatError(source.path, "chat_template", "the model has none, and the data has messages")
+    }
     var turns: [ChatTemplate.Message] = []
     for message in messages {
       guard let role = message["role"]?.string, let content = message["content"]?.string else {

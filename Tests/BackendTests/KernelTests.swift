@@ -321,7 +321,8 @@ struct FencedTensor {
       if error > worst.error { worst = (i, error) }
     }
     guard worst.error > tolerance else { return }
-    Issue.record("at \(worst.index): \(all[FencedTensor.fence + worst.index]), not \(expected(worst.index))", sourceLocation: sourceLocation)
+    Issue.record(
+      "at \(worst.index): \(all[FencedTensor.fence + worst.index]), not \(expected(worst.index))", sourceLocation: sourceLocation)
   }
 
   private func error(_ a: Float, _ b: Double) -> Double {

@@ -31,9 +31,13 @@ struct AblationReferenceTests {
       ("max_kl", outcome.greatestDivergence), ("mean_kl_last_token", outcome.meanLastDivergence), ("ppl", outcome.perplexity),
       ("top1_agree", outcome.agreement),
     ]
-    var found = pairs.filter { relativeError($0.1, entry[$0.0]?.double) > limit }.map { "\($0.0) \($0.1) for \(entry[$0.0]?.double ?? .nan)" }
+    var found = pairs.filter { relativeError($0.1, entry[$0.0]?.double) > limit }.map {
+      "\($0.0) \($0.1) for \(entry[$0.0]?.double ?? .nan)"
+    }
     // A difference of two perplexities: its error is theirs.
-    if abs(outcome.perplexity - basePerplexity - (entry["delta_ppl"]?.double ?? .nan)) > limit * outcome.perplexity { found.append("delta_ppl") }
+    if abs(outcome.perplexity - basePerplexity - (entry["delta_ppl"]?.double ?? .nan)) > limit * outcome.perplexity {
+      found.append("delta_ppl")
+    }
     return found
   }
 
@@ -98,7 +102,8 @@ struct AblationReferenceTests {
         let own = neurons[layer]
         // Means of signed values cancel: their error is measured against the neuron's mean magnitude.
         let scale = own.meanAbsoluteOverTokens
-        #expect(zip(own.meanAbsoluteOverTokens, ReferenceModels.numbers(entry["mean_abs"])).allSatisfy { relativeError($0, $1) < Self.limit })
+        #expect(
+          zip(own.meanAbsoluteOverTokens, ReferenceModels.numbers(entry["mean_abs"])).allSatisfy { relativeError($0, $1) < Self.limit })
         #expect(zip(own.greatestAbsolute, ReferenceModels.numbers(entry["max_abs"])).allSatisfy { relativeError($0, $1) < Self.limit })
         let means = ReferenceModels.numbers(entry["mean"])
         #expect(own.mean.indices.allSatisfy { abs(own.mean[$0] - means[$0]) <= Self.limit * scale[$0] })

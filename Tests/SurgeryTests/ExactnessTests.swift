@@ -47,7 +47,8 @@ struct ExactnessTests {
         let silent: Range<Int>
         switch component {
         case .head(_, let head): silent = head..<head + 1
-        case .keyHead(_, let group): silent = group * heads / layer.attention!.shape.keyHeads..<(group + 1) * heads / layer.attention!.shape.keyHeads
+        case .keyHead(_, let group):
+          silent = group * heads / layer.attention!.shape.keyHeads..<(group + 1) * heads / layer.attention!.shape.keyHeads
         default: silent = 0..<0
         }
         return try x.masked(by: Tensor((0..<heads).map { silent.contains($0) ? 0 : 1 }, rows: 1, columns: heads, on: x.backend))
@@ -86,7 +87,9 @@ struct ExactnessTests {
     let result = try study.run()
 
     // Means gathered independently, by a hook on one pass per prompt.
-    for (component, point) in [(Component.attention(2), Site.Point.attentionOut), (.mlp(1), .mlpOut), (.head(layer: 3, head: 5), .headsOut)] {
+    for (component, point) in [
+      (Component.attention(2), Site.Point.attentionOut), (.mlp(1), .mlpOut), (.head(layer: 3, head: 5), .headsOut),
+    ] {
       var sum: [Double] = []
       for prompt in prompts {
         let layout = try PackedLayout(lengths: [prompt.count], on: study.model.backend)
@@ -110,7 +113,9 @@ struct ExactnessTests {
         return try Tensor(values, rows: x.rows, columns: x.columns, on: x.backend)
       }
       let outcome = try #require(result.outcomes[component])
-      for (prompt, value) in zip(outcome.prompts, expected) { #expect(relativeError(prompt.divergence, value, floor: 1e-3) < 1e-4, "\(component)") }
+      for (prompt, value) in zip(outcome.prompts, expected) {
+        #expect(relativeError(prompt.divergence, value, floor: 1e-3) < 1e-4, "\(component)")
+      }
     }
   }
 

@@ -25,7 +25,8 @@ public struct PromptOutcome: Sendable, Equatable {
   /// From the per-row results of one prompt.
   init(divergences: ArraySlice<Float>, losses: ArraySlice<Float>, winners: ArraySlice<Int32>, originals: ArraySlice<Int32>) {
     self.init(
-      positions: divergences.count, divergence: divergences.reduce(0) { $0 + Double($1) }, lastDivergence: divergences.last.map(Double.init) ?? 0,
+      positions: divergences.count, divergence: divergences.reduce(0) { $0 + Double($1) },
+      lastDivergence: divergences.last.map(Double.init) ?? 0,
       greatestDivergence: divergences.max().map(Double.init) ?? 0, loss: losses.reduce(0) { $0 + Double($1) },
       agreements: zip(winners, originals).reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) })
   }

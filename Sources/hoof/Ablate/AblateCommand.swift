@@ -10,7 +10,8 @@ extension Command {
         """,
       positionals: [Positional("MODEL", .oneOrMore, help: ".hoof file or Hugging Face folder; with --merge the parts' reports")],
       options: [
-        CommandOption("calibration", .string, placeholder: "FILE", help: "prompts: .txt (one per line), .json (array of strings) or .jsonl"),
+        CommandOption(
+          "calibration", .string, placeholder: "FILE", help: "prompts: .txt (one per line), .json (array of strings) or .jsonl"),
         CommandOption("max-tokens", .int(2...1_000_000), help: "cut prompts at N tokens, BOS counted (default: 64)"),
         CommandOption("no-bos", help: "do not put the begin token in front of prompts"),
         CommandOption("sublayers", help: "also each layer's attention and MLP alone"),
@@ -19,9 +20,11 @@ extension Command {
         CommandOption("kv-groups", help: "also all query heads of each key/value head together"),
         CommandOption("neurons", help: "also how strongly and how often each MLP neuron fires"),
         CommandOption("proxies", help: "also cheap scores of layers, and how well they predict the measured KL"),
-        CommandOption("suggest-drop", .int(1...10_000), placeholder: "K", help: "suggest K layers to drop: greedy, measured again after each removal"),
+        CommandOption(
+          "suggest-drop", .int(1...10_000), placeholder: "K", help: "suggest K layers to drop: greedy, measured again after each removal"),
         CommandOption("one-shot", help: "with --suggest-drop: the K layers with the least KL instead"),
-        CommandOption("ablation", .choice(["zero", "mean"]), help: "what replaces a part: nothing, or its mean over all tokens (default: zero)"),
+        CommandOption(
+          "ablation", .choice(["zero", "mean"]), help: "what replaces a part: nothing, or its mean over all tokens (default: zero)"),
         .output("write the report (JSON) here"),
         CommandOption("html", .string, placeholder: "FILE", help: "write the report as one HTML page"),
         .force,
@@ -33,9 +36,12 @@ extension Command {
       ],
       exclusive: [["merge", "calibration"], ["merge", "shard"], ["merge", "resume"], ["shard", "html"]],
       examples: [
-        .init("hoof ablate base.hoof --calibration prompts.txt --sublayers --heads --proxies -o ablation.json --html ablation.html", "the usual study"),
+        .init(
+          "hoof ablate base.hoof --calibration prompts.txt --sublayers --heads --proxies -o ablation.json --html ablation.html",
+          "the usual study"),
         .init("hoof ablate base.hoof --calibration prompts.txt --suggest-drop 2 -o ablation.json", "which two layers to drop"),
-        .init("mpirun -n 4 hoof ablate base.hoof --calibration prompts.txt --heads --shard auto -o part.json", "spread over four processes,"),
+        .init(
+          "mpirun -n 4 hoof ablate base.hoof --calibration prompts.txt --heads --shard auto -o part.json", "spread over four processes,"),
         .init("hoof ablate --merge part-*-of-4.json -o ablation.json", "and put together"),
       ]),
     run: { arguments in

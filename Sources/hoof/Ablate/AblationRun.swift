@@ -26,8 +26,12 @@ struct AblationRun {
       throw UsageError(command: "ablate", "--calibration FILE is missing: the prompts to measure on")
     }
     calibrationPath = calibration
-    if arguments.has("one-shot"), !arguments.has("suggest-drop") { throw UsageError(command: "ablate", "--one-shot goes with --suggest-drop K") }
-    if arguments.has("resume"), !arguments.has("output") { throw UsageError(command: "ablate", "--resume needs -o: the journal lies beside the report") }
+    if arguments.has("one-shot"), !arguments.has("suggest-drop") {
+      throw UsageError(command: "ablate", "--one-shot goes with --suggest-drop K")
+    }
+    if arguments.has("resume"), !arguments.has("output") {
+      throw UsageError(command: "ablate", "--resume needs -o: the journal lies beside the report")
+    }
 
     var options = StudyOptions()
     options.sublayers = arguments.has("sublayers")
@@ -72,7 +76,8 @@ struct AblationRun {
     progress.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     guard result.baseline.crossEntropy.isFinite else {
-      throw CommandError("the model's own loss is not a number", at: modelPath, advice: "its weights overflow: check the file it was made from")
+      throw CommandError(
+        "the model's own loss is not a number", at: modelPath, advice: "its weights overflow: check the file it was made from")
     }
     noteSpeed(result, study, seconds)
 
@@ -92,7 +97,8 @@ struct AblationRun {
       }
       let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
       guard access(folder, W_OK) == 0 else {
-        throw CommandError("cannot write the report: \(String(cString: strerror(errno)))", at: folder, advice: "choose another folder with -o")
+        throw CommandError(
+          "cannot write the report: \(String(cString: strerror(errno)))", at: folder, advice: "choose another folder with -o")
       }
     }
   }
@@ -103,7 +109,8 @@ struct AblationRun {
       throw UsageError(command: "ablate", "--head-layers: there is no layer \(beyond); \(modelPath) has layers 0 to \(count - 1)")
     }
     if options.suggestDrop >= count {
-      throw UsageError(command: "ablate", "--suggest-drop \(options.suggestDrop): \(modelPath) has only \(count) layers, and one has to stay")
+      throw UsageError(
+        command: "ablate", "--suggest-drop \(options.suggestDrop): \(modelPath) has only \(count) layers, and one has to stay")
     }
   }
 

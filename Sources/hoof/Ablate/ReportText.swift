@@ -25,7 +25,8 @@ enum ReportText {
   private static func layers(_ report: JSON) -> String {
     let entries = report["layers"]?.array ?? []
     let columns: [(title: String, key: String, places: Int)] = [
-      ("layer", "layer", 0), ("KL, nats", "kl", 5), ("±", "kl_stderr", 5), ("perplexity", "perplexity", 3), ("same top-1", "top1_agreement", 3),
+      ("layer", "layer", 0), ("KL, nats", "kl", 5), ("±", "kl_stderr", 5), ("perplexity", "perplexity", 3),
+      ("same top-1", "top1_agreement", 3),
       ("block influence", "block_influence", 4), ("angular", "angular_distance", 4), ("magnitude", "weight_magnitude", 4),
       ("attention norm", "attention_norm", 3),
     ].filter { column in entries.contains { $0[column.key] != nil } }

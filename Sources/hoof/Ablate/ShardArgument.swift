@@ -14,8 +14,12 @@ struct ShardArgument {
   init(_ text: String) throws(UsageError) {
     if text == "auto" {
       for (rank, size) in ShardArgument.launchers {
-        guard let index = Output.environment(rank).flatMap(Int.init), let count = Output.environment(size).flatMap(Int.init) else { continue }
-        guard count > 0, (0..<count).contains(index) else { throw UsageError(command: "ablate", "--shard auto: \(rank)=\(index), \(size)=\(count)") }
+        guard let index = Output.environment(rank).flatMap(Int.init), let count = Output.environment(size).flatMap(Int.init) else {
+          continue
+        }
+        guard count > 0, (0..<count).contains(index) else {
+          throw UsageError(command: "ablate", "--shard auto: \(rank)=\(index), \(size)=\(count)")
+        }
         shard = .init(index: index, count: count)
         isAutomatic = true
         return
