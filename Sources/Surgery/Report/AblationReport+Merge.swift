@@ -59,6 +59,6 @@ extension AblationReport {
   }
 
   private static func place(_ entry: JSON) -> [Int] {
-    [entry["layer"]?.int ?? 0, entry["head"]?.int ?? entry["kv_head"]?.int ?? (entry["part"]?.string == "mlp" ? 1 : 0)]
+    [entry["layer"]?.int ?? 0, entry["head"]?.int ?? entry["kv_group"]?.int ?? (entry["part"]?.string == "mlp" ? 1 : 0)]
   }
 }

@@ -115,7 +115,7 @@ public struct AblationReport: Sendable {
       entry["head"] = .int(head)
     case .keyHead(let layer, let keyHead):
       section = "kv_groups"
-      entry["kv_head"] = .int(keyHead)
+      entry["kv_group"] = .int(keyHead)
       let shape = study.model.layers[layer].attention?.shape
       entry["heads"] = .array(shape.flatMap { component.silencedHeads($0) }.map { $0.map { .int($0) } } ?? [])
     }

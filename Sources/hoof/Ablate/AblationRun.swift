@@ -69,10 +69,14 @@ struct AblationRun {
     let start = ContinuousClock.now
     let progress = Progress("ablating", total: study.totalFlops, unit: .operations, quiet: arguments.has("quiet"))
     let saved = journal.map { "what was measured is in \($0.path); the same command with --resume goes on from there" }
+    var left = study.totalFlops
     let result = try study.run(journal: journal) { piece in
+      left -= piece.flops
       if piece.isKnown { progress.skip(piece.flops) } else { progress.advance(by: piece.flops, label: piece.activity) }
       try Interrupt.check(saved: saved)
     }
+    // What the greedy search was thought to cost and did not.
+    progress.skip(max(0, left))
     progress.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     guard result.baseline.crossEntropy.isFinite else {

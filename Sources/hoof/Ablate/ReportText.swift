@@ -50,7 +50,7 @@ enum ReportText {
   private static func label(_ entry: JSON) -> String {
     let layer = entry["layer"]?.int ?? 0
     if let part = entry["part"]?.string { return "\(layer) \(part)" }
-    return "\(layer).\(entry["head"]?.int ?? entry["kv_head"]?.int ?? 0)"
+    return "\(layer).\(entry["head"]?.int ?? entry["kv_group"]?.int ?? 0)"
   }
 
   private static func correlations(_ report: JSON) -> String {
