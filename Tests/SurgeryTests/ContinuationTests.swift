@@ -27,8 +27,8 @@ struct ContinuationTests {
 
   @Test("a killed study continues where it was and reports the same numbers to the last bit")
   func resume() throws {
-    let path = "/tmp/hoof-journal-\(getpid()).jsonl"
-    defer { unlink(path) }
+    let folder = try TemporaryFolder()
+    let path = folder.file("journal")
     let study = try Self.study()
     let expected = Self.report(try study.run(), study)
     var calls = 0
