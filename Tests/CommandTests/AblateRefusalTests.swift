@@ -12,7 +12,7 @@ struct AblateRefusalTests {
 
   /// Runs `hoof ablate` with -o and --html into an empty folder and expects it to be refused.
   private func expectRefusal(
-    _ model: String, _ prompts: String = Example.prompts, _ words: [String] = [], status: Int32 = 1, _ reasons: String...,
+    _ model: String, prompts: String = Example.prompts, words: [String] = [], status: Int32 = 1, saying reasons: String...,
     location: SourceLocation = #_sourceLocation
   ) throws {
     let inputs = inputFiles(model) + [prompts]
@@ -35,16 +35,16 @@ struct AblateRefusalTests {
 
   @Test("a model that is not there, or is no model")
   func missingModel() throws {
-    try expectRefusal("/nowhere/model", "/nowhere/model: No such file")
-    try expectRefusal(folder.path, "\(folder.path)/config.json")
-    try expectRefusal(try folder.write("m.hoof", "not a model"), "m.hoof: is neither")
-    try expectRefusal(try folder.write("empty.hoof", ""), "empty.hoof: is empty")
+    try expectRefusal("/nowhere/model", saying: "/nowhere/model: No such file")
+    try expectRefusal(folder.path, saying: "\(folder.path)/config.json")
+    try expectRefusal(try folder.write("m.hoof", "not a model"), saying: "m.hoof: is neither")
+    try expectRefusal(try folder.write("empty.hoof", ""), saying: "empty.hoof: is empty")
   }
 
   @Test("a model without a tokenizer")
   func noTokenizer() throws {
     let model = try Example.copy(without: ["tokenizer.json"])
-    try expectRefusal(model.path, "the model has no tokenizer", model.path, "tokenizer.json")
+    try expectRefusal(model.path, saying: "the model has no tokenizer", model.path, "tokenizer.json")
   }
 
   @Test("a tokenizer that does not fit the vocabulary, or is damaged")
@@ -54,16 +54,16 @@ struct AblateRefusalTests {
       layers: Array(repeating: .init(queryHeads: 4, keyHeads: 2, intermediateSize: 64), count: 2))
     try RandomModel.write(config: config, dtype: .f32, seed: 1, to: folder.path)
     try folder.write("tokenizer.json", try TestFiles.read("\(Example.model)/tokenizer.json"))
-    try expectRefusal(folder.path, folder.path, "tokenizer.json: does not fit the model", "96")
+    try expectRefusal(folder.path, saying: folder.path, "tokenizer.json: does not fit the model", "96")
     try folder.write("tokenizer.json", "{\"model\":")
-    try expectRefusal(folder.path, "\(folder.path): tokenizer.json")
+    try expectRefusal(folder.path, saying: "\(folder.path): tokenizer: not valid JSON")
   }
 
   @Test("weights cut short", arguments: [0, 4, 2000, 100_000, 3_420_143])
   func truncated(length: Int) throws {
     let model = try Example.copy()
     #expect(truncate(model.file("model.safetensors"), off_t(length)) == 0)
-    try expectRefusal(model.path, "\(model.path)/model.safetensors: ")
+    try expectRefusal(model.path, saying: "\(model.path)/model.safetensors: ")
   }
 
   @Test("a missing shard is named")
@@ -73,7 +73,7 @@ struct AblateRefusalTests {
       layers: Array(repeating: .init(queryHeads: 4, keyHeads: 2, intermediateSize: 64), count: 2))
     try RandomModel.write(config: config, dtype: .f32, seed: 1, to: folder.path, shards: 2)
     unlink(folder.file("model-00002-of-00002.safetensors"))
-    try expectRefusal(folder.path, "model-00002-of-00002.safetensors")
+    try expectRefusal(folder.path, saying: "model-00002-of-00002.safetensors")
   }
 
   @Test("a weight that is not a number is found before the study, in a folder and in a file", arguments: [UInt16(0x7fc0), 0x7f80, 0xff80])
@@ -84,9 +84,9 @@ struct AblateRefusalTests {
     weights[weights.count - 2] = UInt8(truncatingIfNeeded: bits)
     weights[weights.count - 1] = UInt8(bits >> 8)
     try model.write("model.safetensors", weights)
-    try expectRefusal(model.path, "model.safetensors: ", "model.")
+    try expectRefusal(model.path, saying: "model.safetensors: ", "model.")
     let made = Subprocess.hoof(["create", model.path, "-o", folder.file("m.hoof"), "-q"])
-    if made.status == 0 { try expectRefusal(folder.file("m.hoof"), "m.hoof: ", "model.") }
+    if made.status == 0 { try expectRefusal(folder.file("m.hoof"), saying: "m.hoof: ", "model.") }
   }
 
   // MARK: Calibration
@@ -95,30 +95,32 @@ struct AblateRefusalTests {
     "a calibration file that cannot be read as texts",
     arguments: [
       ("none.txt", nil, ["none.txt: No such file"]), ("a.txt", "", ["a.txt: is empty"]), ("a.txt", "\n \n", ["a.txt: there is no text"]),
-      ("a.json", "[]", ["a.json: there is no text"]), ("a.json", "[1]", ["a.json: element 0"]), ("a.jsonl", "{\"text\":\"a b\"}\n{", ["a.jsonl: line 2"]),
+      ("a.json", "[]", ["a.json: there is no text"]), ("a.json", "[1]", ["a.json: element 0"]),
+      ("a.jsonl", "{\"text\":\"a b\"}\n{", ["a.jsonl: line 2"]),
       ("a.jsonl", #"{"messages":[{"role":"user"}]}"#, ["a.jsonl: line 1: messages"]), ("a.csv", "one", ["a.csv: texts come as .txt"]),
       ("a", "one", ["/a: texts come as .txt"]),
     ] as [(String, String?, [String])])
   func calibration(name: String, text: String?, reasons: [String]) throws {
     if let text { try folder.write(name, text) }
-    for reason in reasons { try expectRefusal(Example.model, folder.file(name), reason) }
+    for reason in reasons { try expectRefusal(Example.model, prompts: folder.file(name), saying: reason) }
   }
 
   @Test("calibration that is not UTF-8 is refused by line; a folder is no file")
   func encoding() throws {
-    try expectRefusal(Example.model, try folder.write("a.txt", Array("fine\n\n".utf8) + [0xc3, 0x28]), "a.txt: line 3: not valid UTF-8")
-    try expectRefusal(Example.model, folder.path, "is a folder")
+    try expectRefusal(
+      Example.model, prompts: try folder.write("a.txt", Array("fine\n\n".utf8) + [0xc3, 0x28]), saying: "a.txt: line 3: not valid UTF-8")
+    try expectRefusal(Example.model, prompts: folder.path, saying: "is a folder")
   }
 
   @Test("conversations for a model without a chat template")
   func noTemplate() throws {
     let text = #"{"messages":[{"role":"user","content":"Hi"}]}"#
-    try expectRefusal(Example.model, try folder.write("a.jsonl", text), "chat_template: the model has none")
+    try expectRefusal(Example.model, prompts: try folder.write("a.jsonl", text), saying: "chat_template: the model has none")
   }
 
   @Test("prompts longer than the context, whatever asks for them")
   func context() throws {
-    try expectRefusal(Example.model, Example.prompts, ["--max-tokens", "513"], "prompts of 513 tokens", "context of 512", "--max-tokens")
+    try expectRefusal(Example.model, words: ["--max-tokens", "513"], saying: "prompts of 513 tokens", "context of 512", "--max-tokens")
   }
 
   // MARK: Arguments
@@ -127,20 +129,24 @@ struct AblateRefusalTests {
     "arguments that cannot be",
     arguments: [
       (["--head-layers", "8"], "--head-layers: there is no layer 8"), (["--head-layers", "2-99"], "--head-layers: there is no layer"),
-      (["--head-layers", "x"], "--head-layers"), (["--suggest-drop", "8"], "--suggest-drop 8"), (["--suggest-drop", "0"], "--suggest-drop"),
-      (["--one-shot"], "--one-shot goes with --suggest-drop"), (["--backend", "tpu"], "--backend"), (["--max-tokens", "1"], "--max-tokens"),
+      (["--head-layers", "x"], "--head-layers"), (["--suggest-drop", "8"], "--suggest-drop 8"),
+      (["--suggest-drop", "0"], "--suggest-drop"),
+      (["--one-shot"], "--one-shot goes with --suggest-drop"), (["--backend", "tpu"], "--backend"),
+      (["--max-tokens", "1"], "--max-tokens"),
       (["--ablation", "none"], "--ablation"), (["--shard", "1/2"], "--shard and --html"), (["--headz"], "did you mean --heads?"),
       ([Example.model], "one model at a time"),
     ])
   func arguments(words: [String], reason: String) throws {
-    try expectRefusal(Example.model, Example.prompts, words, status: 2, reason)
+    try expectRefusal(Example.model, words: words, status: 2, saying: reason)
   }
 
   @Test("--calibration and --resume's output have to be named; report and page apart")
   func missingArguments() throws {
     for (words, reason) in [
-      ([Example.model], "--calibration FILE is missing"), ([Example.model, "--calibration", Example.prompts, "--resume"], "--resume needs -o"),
-      ([Example.model, "--calibration", Example.prompts, "-o", folder.file("a"), "--html", folder.file("a")], "-o and --html"), ([], "MODEL"),
+      ([Example.model], "--calibration FILE is missing"),
+      ([Example.model, "--calibration", Example.prompts, "--resume"], "--resume needs -o"),
+      ([Example.model, "--calibration", Example.prompts, "-o", folder.file("a"), "--html", folder.file("a")], "-o and --html"),
+      ([], "MODEL"),
     ] {
       let run = Subprocess.hoof(["ablate"] + words)
       #expect(run.status == 2 && run.errors.contains(reason) && run.output.isEmpty, "\(run.errors)")
@@ -150,7 +156,7 @@ struct AblateRefusalTests {
 
   @Test("a backend that does not open here is an error, never another backend", .enabled(if: !TestFiles.exists("/dev/nvidiactl")))
   func backend() throws {
-    try expectRefusal(Example.model, Example.prompts, ["--backend", "cuda"], "cannot open the backend 'cuda'", "hoof backends")
+    try expectRefusal(Example.model, words: ["--backend", "cuda"], saying: "cannot open the backend 'cuda'", "hoof backends")
   }
 
   // MARK: Outputs
@@ -187,7 +193,8 @@ struct AblateRefusalTests {
   /// Where a test may mount, in a namespace of its own.
   static let mounts = Subprocess.shell("unshare -m sh -c 'mount -t tmpfs -o size=64k none /mnt'").status == 0
 
-  @Test("a full disk: an error, no report, and nothing left where nothing was measured", .enabled(if: mounts, "no right to mount a small disk"))
+  @Test(
+    "a full disk: an error, no report, and nothing left where nothing was measured", .enabled(if: mounts, "no right to mount a small disk"))
   func fullDisk() throws {
     let words = "ablate '\(Example.model)' --calibration '\(Example.prompts)' -q --heads -o '\(folder.path)/r.json'"
     func run(free: Int) -> Subprocess {

@@ -56,7 +56,7 @@ struct AblateTests {
 
     let printed = ablate(Example.model, Example.prompts, ["--json", "-o", folder.file("s.json")])
     #expect(printed.status == 0)
-    #expect(printed.output == (try TestFiles.text(folder.file("s.json"))))
+    #expect(try printed.output == TestFiles.text(folder.file("s.json")))
     let plain = try JSON(parsing: printed.output)
     let absent = ["sublayers", "heads", "kv_groups", "neurons", "proxy_correlation", "blocks", "suggested_drop", "shard"]
     #expect(absent.allSatisfy { plain[$0] == nil })
@@ -118,7 +118,9 @@ struct AblateTests {
   @Test("mean ablation says so and gives other numbers")
   func mean() throws {
     let words = ["--sublayers", "--heads"]
-    let (zero, mean) = (try report(Example.model, Example.prompts, words), try report(Example.model, Example.prompts, words + ["--ablation", "mean"]))
+    let (zero, mean) = (
+      try report(Example.model, Example.prompts, words), try report(Example.model, Example.prompts, words + ["--ablation", "mean"])
+    )
     #expect(mean["ablation"] == "mean" && mean["baseline"] == zero["baseline"])
     for section in ["layers", "sublayers", "heads"] {
       let pairs = zip(try #require(zero[section]).numbers("kl"), try #require(mean[section]).numbers("kl"))
@@ -162,7 +164,10 @@ struct AblateReferenceTests {
     #expect(try comparable(reports[0], without: ["seconds", "model"]) == comparable(reports[1], without: ["seconds", "model"]))
     let own = reports[0]
     func check(_ value: Double?, _ reference: JSON?, _ what: String) {
-      guard let value, let reference = reference?.double else { return Issue.record("\(what) is missing") }
+      guard let value, let reference = reference?.double else {
+        Issue.record("\(what) is missing")
+        return
+      }
       #expect(abs(value - reference) <= 1e-4 * abs(reference), "\(what): \(value) for \(reference)")
     }
     check(own["baseline"]?["perplexity"]?.double, expected["base_ppl"], "baseline")

@@ -68,9 +68,9 @@ struct AtomicFileTests {
     #expect(throws: CommandError("the output exists already", at: "\(folder)/a", advice: "--force replaces it")) {
       try AtomicFile.write("two", to: "\(folder)/a", force: false)
     }
-    #expect((try TestFiles.text("\(folder)/a")) == "one")
+    #expect(try TestFiles.text("\(folder)/a") == "one")
     try AtomicFile.write("two", to: "\(folder)/a", force: true)
-    #expect((try TestFiles.text("\(folder)/a")) == "two")
+    #expect(try TestFiles.text("\(folder)/a") == "two")
     #expect(throws: CommandError.self) { try AtomicFile.write("x", to: "\(folder)/none/a", force: false) }
     #expect(scratch.names() == ["a"])
   }

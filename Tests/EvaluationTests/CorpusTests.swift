@@ -24,7 +24,8 @@ struct CorpusTests {
   @Test(
     "a .txt file is one text per line, whatever ends the lines",
     arguments: [
-      ("one\ntwo\n", ["one", "two"]), ("one\ntwo", ["one", "two"]), ("one\r\ntwo\r\n", ["one", "two"]), ("\n\n one \n \t\n\r\ntwo", [" one ", "two"]),
+      ("one\ntwo\n", ["one", "two"]), ("one\ntwo", ["one", "two"]), ("one\r\ntwo\r\n", ["one", "two"]),
+      ("\n\n one \n \t\n\r\ntwo", [" one ", "two"]),
       ("\u{FEFF}one\ntwo\n", ["one", "two"]), ("a\rb\n", ["a\rb"]), ("é\u{2028}ü\n", ["é\u{2028}ü"]),
     ])
   func lines(text: String, expected: [String]) throws {
@@ -77,14 +78,17 @@ struct CorpusTests {
     "what is no text is refused by line and reason",
     arguments: [
       ("a.txt", "", "a.txt: is empty"), ("a.txt", " \r\n\t\n", "a.txt: there is no text"), ("a.txt", "\u{FEFF}", "a.txt: there is no text"),
-      ("a.json", "[]", "a.json: there is no text"), ("a.json", "{}", "a.json: expected a JSON array"), ("a.json", "[1]", "a.json: element 0: expected"),
-      ("a.json", #"["a", null]"#, "a.json: element 1: expected"), ("a.json", #"["a""#, "a.json: "), ("a.jsonl", "\n\n", "a.jsonl: there is no text"),
+      ("a.json", "[]", "a.json: there is no text"), ("a.json", "{}", "a.json: expected a JSON array"),
+      ("a.json", "[1]", "a.json: element 0: expected"),
+      ("a.json", #"["a", null]"#, "a.json: element 1: expected"), ("a.json", #"["a""#, "a.json: "),
+      ("a.jsonl", "\n\n", "a.jsonl: there is no text"),
       ("a.jsonl", "{\"text\": \"a\"}\n{\"text\": ", "a.jsonl: line 2: "), ("a.jsonl", "\n[1]", "a.jsonl: line 2: expected an object"),
       ("a.jsonl", "{}", "a.jsonl: line 1: expected an object"), ("a.jsonl", #"{"text": 5}"#, "a.jsonl: line 1: text is not a string"),
       ("a.jsonl", #"{"prompt": "a", "completion": 5}"#, "a.jsonl: line 1: completion is not"),
       ("a.jsonl", #"{"messages": []}"#, "a.jsonl: line 1: messages is not"),
       ("a.jsonl", #"{"messages": [{"role": "user"}]}"#, "a.jsonl: line 1: messages is not"),
-      ("a.jsonl", #"{"messages": "Hi"}"#, "a.jsonl: line 1: messages is not"), ("a.csv", "one", "a.csv: texts come as"), ("text", "one", "text: texts come as"),
+      ("a.jsonl", #"{"messages": "Hi"}"#, "a.jsonl: line 1: messages is not"), ("a.csv", "one", "a.csv: texts come as"),
+      ("text", "one", "text: texts come as"),
     ])
   func refusals(name: String, text: String, reason: String) throws {
     let message = try refusal(name, Array(text.utf8))

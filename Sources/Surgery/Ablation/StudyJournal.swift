@@ -99,7 +99,9 @@ public final class StudyJournal {
       guard let value = try? JSON(parsing: Array(line)) else { throw .damaged(path: path, line: index + 1) }
       if index == 0 {
         guard value["identity"]?.string == identity else { throw .otherStudy(path: path) }
-        guard let stored = StudyPlan(journal: value), stored.groups.last?.upperBound == plan.groups.last?.upperBound else { throw .damaged(path: path, line: 1) }
+        guard let stored = StudyPlan(journal: value), stored.groups.last?.upperBound == plan.groups.last?.upperBound else {
+          throw .damaged(path: path, line: 1)
+        }
         plan = stored
       } else {
         let outcomes = value["outcomes"]?.array?.map { $0.array?.compactMap(PromptOutcome.init) ?? [] }

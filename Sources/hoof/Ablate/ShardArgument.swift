@@ -28,7 +28,8 @@ struct ShardArgument {
     }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
     guard parts.count == 2, let number = parts[0], let count = parts[1],
-      (1...StudyOptions.Shard.mostParts).contains(count), (1...count).contains(number) else {
+      (1...StudyOptions.Shard.mostParts).contains(count), (1...count).contains(number)
+    else {
       throw UsageError(command: "ablate", "--shard takes I/N with I from 1 to N, as in 2/4, or auto; not '\(text)'")
     }
     shard = .init(index: number - 1, count: count)
