@@ -59,6 +59,23 @@ struct ContinuationTests {
     }
   }
 
+  @Test("numbers that JSON does not have survive the journal")
+  func overflow() throws {
+    let folder = try TemporaryFolder()
+    let plan = try Self.study().plan
+    let outcome = {
+      PromptOutcome(positions: 3, divergence: .infinity, lastDivergence: $0, greatestDivergence: 0.1, loss: -.infinity, agreements: 0)
+    }
+    let outcomes = [Array(repeating: outcome(.nan), count: plan.groups[0].count)]
+    let path = folder.file("journal")
+    try StudyJournal(path: path, identity: "one", plan: plan, resuming: false).append(outcomes, group: 0, layer: 2)
+    let journal = try StudyJournal(path: path, identity: "one", plan: plan, resuming: true)
+    let read = try #require(journal.outcomes(group: 0, layer: 2)?[0])
+    #expect(
+      read.count == plan.groups[0].count
+        && read.allSatisfy { $0.lastDivergence.isNaN && $0.divergence == .infinity && $0.loss == -.infinity })
+  }
+
   @Test("merged shards equal the single run", arguments: [1, 2, 3])
   func shards(count: Int) throws {
     let study = try Self.study()

@@ -154,15 +154,25 @@ extension StudyPlan {
 
 extension PromptOutcome {
   var json: JSON {
-    [.int(positions), .double(divergence), .double(lastDivergence), .double(greatestDivergence), .double(loss), .int(agreements)]
+    [
+      .int(positions), JSON(measured: divergence), JSON(measured: lastDivergence), JSON(measured: greatestDivergence), JSON(measured: loss),
+      .int(agreements),
+    ]
   }
 
   init?(_ json: JSON) {
     guard let values = json.array, values.count == 6, let positions = values[0].int, let agreements = values[5].int,
-      let divergence = values[1].double, let last = values[2].double, let greatest = values[3].double, let loss = values[4].double,
+      let divergence = values[1].measured, let last = values[2].measured, let greatest = values[3].measured, let loss = values[4].measured,
       (1...1 << 30).contains(positions), (0...positions).contains(agreements)
     else { return nil }
     self.init(
       positions: positions, divergence: divergence, lastDivergence: last, greatestDivergence: greatest, loss: loss, agreements: agreements)
   }
+}
+
+extension JSON {
+  /// JSON has no infinity, and a changed model may well overflow: such numbers are kept as text.
+  fileprivate init(measured value: Double) { self = value.isFinite ? .double(value) : .string("\(value)") }
+
+  fileprivate var measured: Double? { double ?? string.flatMap { ["inf", "-inf", "nan", "-nan"].contains($0) ? Double($0) : nil } }
 }
