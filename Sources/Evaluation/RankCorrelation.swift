@@ -1,4 +1,5 @@
-/// Agreement of two rankings of the same items; 1 same order, -1 reversed, nil when either side is constant or has under two items.
+/// Agreement of two rankings of the same items; 1 same order, -1 reversed, nil when either side is constant, has under two items or
+/// one that is no finite number.
 public struct RankCorrelation: Sendable, Equatable {
   public let spearman: Double
   public let kendall: Double
@@ -6,7 +7,7 @@ public struct RankCorrelation: Sendable, Equatable {
   /// Spearman's ρ with mean ranks for ties, and Kendall's τ-b.
   public init?(_ x: [Double], _ y: [Double]) {
     precondition(x.count == y.count, "rank correlation: \(x.count) and \(y.count) values")
-    guard let rho = pearson(RankCorrelation.ranks(x), RankCorrelation.ranks(y)) else { return nil }
+    guard (x + y).allSatisfy(\.isFinite), let rho = pearson(RankCorrelation.ranks(x), RankCorrelation.ranks(y)) else { return nil }
     var (concordant, tiedX, tiedY) = (0, 0, 0)
     for i in x.indices {
       for j in x.indices where j > i {

@@ -15,5 +15,6 @@ struct RankCorrelationTests {
   func constant() {
     #expect(RankCorrelation([1, 1, 1], [1, 2, 3]) == nil)
     #expect(RankCorrelation([1], [1]) == nil)
+    #expect(RankCorrelation([1, 2, .nan], [1, 2, 3]) == nil && RankCorrelation([1, 2, 3], [1, 2, .infinity]) == nil)
   }
 }

@@ -42,7 +42,11 @@ extension AblationStudy {
   /// Layers by rising divergence, the lower index first on ties.
   private func ranked(_ outcomes: [Component: Outcome]) -> [Int] {
     model.layers.indices.filter { outcomes[.layer($0)] != nil }
-      .map { ($0, outcomes[.layer($0)]!.meanDivergence) }
+      .map { layer in
+        let divergence = outcomes[.layer(layer)]!.meanDivergence
+        // Without this layer the model overflows: the last to drop.
+        return (layer, divergence.isNaN ? .infinity : divergence)
+      }
       .sorted { ($0.1, $0.0) < ($1.1, $1.0) }.map(\.0)
   }
 
