@@ -174,6 +174,8 @@ struct AblateContinuationTests {
       #expect(run.status == 1 && run.errors.contains(reason), "\(parts): \(run.errors)")
       #expect(run.errors.split(separator: "\n").count == 1 && run.output.isEmpty && folder.names() == before)
     }
+    let idle = merge(["1.json", "2.json", "3.json"], ["--heads"])
+    #expect(idle.status == 2 && idle.errors.contains("--merge and --heads"), "\(idle.errors)")
     let first = try folder.read("1.json")
     let over = merge(["1.json", "2.json", "3.json"], ["-o", folder.file("1.json"), "--force"])
     #expect(over.status == 1 && over.errors.contains("1.json") && over.errors.contains("one of the inputs"))

@@ -34,7 +34,11 @@ extension Command {
         CommandOption("memory", .size, help: "memory for the study beside the weights (default: half of what is free, at most 4G)"),
         .backend, .threads, .json, .quiet, .verbose,
       ],
-      exclusive: [["merge", "calibration"], ["merge", "shard"], ["merge", "resume"], ["shard", "html"]],
+      // What the parts measured is measured.
+      exclusive: [
+        "calibration", "max-tokens", "no-bos", "sublayers", "heads", "head-layers", "kv-groups", "neurons", "proxies", "suggest-drop",
+        "one-shot", "ablation", "resume", "shard", "memory",
+      ].map { ["merge", $0] } + [["shard", "html"]],
       examples: [
         .init(
           "hoof ablate base.hoof --calibration prompts.txt --sublayers --heads --proxies -o ablation.json --html ablation.html",
