@@ -1,6 +1,7 @@
 import BackendCPU
 import CKernels
 import TensorCore
+import TensorTesting
 import Testing
 
 /// Instruction sets this machine can be made to use, weakest first.
@@ -10,19 +11,7 @@ enum Levels {
   }
 }
 
-/// SplitMix64, the same everywhere.
-struct Generator {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
+extension RandomGenerator {
   /// Within [0, 1), exact in a Float.
   mutating func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
 

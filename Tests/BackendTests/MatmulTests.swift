@@ -1,6 +1,7 @@
 import BackendCPU
 import CKernels
 import TensorCore
+import TensorTesting
 import Testing
 
 @Suite("Matrix products")
@@ -20,7 +21,7 @@ struct MatmulTests {
       for (index, (m, n, k)) in MatmulTests.shapes.enumerated() {
         // Every edge meets every beta, but not for every type.
         for beta in [[Float(0), 1, 0.5][(index + Int(dtype.rawValue)) % 3], 0].prefix(m * n * k < 20_000 ? 2 : 1) {
-          var random = Generator(seed: UInt64(m * 31 + n * 7 + k))
+          var random = RandomGenerator(seed: UInt64(m * 31 + n * 7 + k))
           let a = random.normal(m * k)
           let (bRows, bColumns) = transpose == .right ? (n, k) : (k, n)
           let b = try Tensor(random.stored(dtype, rows: bRows, columns: bColumns), dtype, rows: bRows, columns: bColumns, on: backend)
@@ -73,7 +74,7 @@ struct MatmulTests {
   @Test("an element's bits depend neither on the number of workers nor on the other rows of the batch", arguments: Levels.available)
   func determinism(simd: hoof_simd) throws {
     let (m, n, k) = (150, 136, 600)
-    var random = Generator(seed: 5)
+    var random = RandomGenerator(seed: 5)
     let a = random.normal(m * k)
     for dtype in [DType.f32, .bf16, .q8_0, .q4_K] {
       let bytes = random.stored(dtype, rows: n, columns: k)
@@ -102,7 +103,7 @@ struct MatmulTests {
   @Test("padding of quantised rows is ignored, whatever it holds", arguments: Levels.available)
   func padding(simd: hoof_simd) throws {
     let backend = CPUBackend(threads: 1, simd: simd)
-    var random = Generator(seed: 9)
+    var random = RandomGenerator(seed: 9)
     for (dtype, columns) in [(DType.q8_0, 33), (.q8_0, 7), (.q4_K, 300), (.q4_K, 40)] {
       let rows = 3
       var bytes = random.stored(dtype, rows: rows, columns: columns)

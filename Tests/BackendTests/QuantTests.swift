@@ -1,6 +1,7 @@
 import BackendCPU
 import CKernels
 import TensorCore
+import TensorTesting
 import Testing
 
 @Suite("Conversions and quantisers")
@@ -10,7 +11,7 @@ struct QuantTests {
 
     /// The same floats as the program that ran the reference: one draw of SplitMix64 an element, and a second where the kind needs one.
     func make(_ count: Int) -> [Float] {
-      var random = Generator(seed: rawValue)
+      var random = RandomGenerator(seed: rawValue)
       return (0..<count).map { _ in
         let x = random.uniform() * 2 - 1
         switch self {
@@ -67,7 +68,7 @@ struct QuantTests {
   func dequantisers(simd: hoof_simd) throws {
     let backend = CPUBackend(threads: 2, simd: simd)
     for columns in [1, 31, 32, 100, 256, 257, 300, 2050, 4200] {
-      var random = Generator(seed: UInt64(columns))
+      var random = RandomGenerator(seed: UInt64(columns))
       for dtype in [DType.q8_0, .q4_K] {
         let bytes = random.stored(dtype, rows: 3, columns: columns)
         let x = try Tensor(bytes, dtype, rows: 3, columns: columns, on: backend)

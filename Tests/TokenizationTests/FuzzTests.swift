@@ -1,4 +1,5 @@
 import JSON
+import TensorTesting
 import Testing
 import TestSupport
 import Tokenization
@@ -7,7 +8,7 @@ import Tokenization
 struct FuzzTests {
   @Test("damaged files are read or refused, never more", arguments: [1, 2])
   func mutations(seed: UInt64) throws {
-    var generator = SeededGenerator(state: seed)
+    var generator = RandomGenerator(seed: seed)
     let example = #"""
       {"added_tokens":[{"id":20,"content":"<s>","lstrip":true,"special":true}],
       "normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
@@ -57,7 +58,7 @@ struct FuzzTests {
   @Test("byte-level: decoding what was encoded gives the text back")
   func roundTrip() throws {
     let tokenizer = try Tokenizer(json: Array(SmallTokenizer.byteLevel.text().utf8))
-    var generator = SeededGenerator(state: 5)
+    var generator = RandomGenerator(seed: 5)
     for _ in 0..<400 {
       let text = randomText(&generator, scalars: Int.random(in: 0...200, using: &generator))
       #expect(Array(tokenizer.decode(tokenizer.encode(text, template: false)).utf8) == Array(text.utf8))
@@ -69,7 +70,7 @@ struct FuzzTests {
     .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)), arguments: ["tokenizers/llama3-128k", "models/talespin-15m"])
   func publishedRoundTrip(folder: String) throws {
     let tokenizer = try SharedTokenizers.open(folder)
-    var generator = SeededGenerator(state: 6)
+    var generator = RandomGenerator(seed: 6)
     for _ in 0..<400 {
       let text = randomText(&generator, scalars: Int.random(in: 0...200, using: &generator))
       #expect(Array(tokenizer.decode(tokenizer.encode(text, template: false)).utf8) == Array(text.utf8))

@@ -1,4 +1,5 @@
 import JSON
+import TensorTesting
 import Testing
 
 @testable import Tokenization
@@ -22,7 +23,7 @@ struct PipelineTests {
 
   @Test("the heap merges a word as the scan does")
   func heapEqualsScan() {
-    var generator = SeededGenerator(state: 11)
+    var generator = RandomGenerator(seed: 11)
     for _ in 0..<300 {
       let alphabet = Int32.random(in: 2...6, using: &generator)
       var merges: [PairTable.Merge] = []
@@ -92,7 +93,7 @@ struct PipelineTests {
   @Test("many threads encode alike")
   func concurrent() async throws {
     let tokenizer = try Tokenizer(json: Array(SmallTokenizer.byteLevel.text().utf8))
-    var generator = SeededGenerator(state: 3)
+    var generator = RandomGenerator(seed: 3)
     let texts = (0..<50).map { _ in randomText(&generator, scalars: 100) }
     let expected = texts.map { tokenizer.encode($0) }
     await withTaskGroup(of: Bool.self) { group in

@@ -1,4 +1,5 @@
 import JSON
+import TensorTesting
 import Tokenization
 
 /// Tokenizers small enough to write down.
@@ -97,20 +98,8 @@ extension [String] {
   }
 }
 
-/// SplitMix64 (Steele et al. 2014): the same inputs in every run.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var value = state
-    value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
-    return value ^ (value >> 31)
-  }
-}
-
 /// Text with scalars from all over Unicode, blanks and words.
-func randomText(_ generator: inout SeededGenerator, scalars: Int) -> String {
+func randomText(_ generator: inout RandomGenerator, scalars: Int) -> String {
   var text = String.UnicodeScalarView()
   while text.count < scalars {
     switch Int.random(in: 0..<5, using: &generator) {
