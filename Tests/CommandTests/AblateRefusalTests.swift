@@ -10,6 +10,11 @@ struct AblateRefusalTests {
 
   init() throws { folder = try TemporaryFolder() }
 
+  /// Fewer embeddings than the example's tokenizer has ids.
+  private static let small = LlamaConfig(
+    hiddenSize: 32, headDim: 8, vocabularySize: 96, contextLength: 128, tiedEmbeddings: true, bosToken: 1, eosTokens: [2],
+    layers: Array(repeating: .init(queryHeads: 4, keyHeads: 2, intermediateSize: 64), count: 2))
+
   /// Runs `hoof ablate` with -o and --html into an empty folder and expects it to be refused.
   private func expectRefusal(
     _ model: String, prompts: String = Example.prompts, words: [String] = [], status: Int32 = 1, saying reasons: String...,
@@ -49,10 +54,7 @@ struct AblateRefusalTests {
 
   @Test("a tokenizer that does not fit the vocabulary, or is damaged")
   func wrongTokenizer() throws {
-    let config = LlamaConfig(
-      hiddenSize: 32, headDim: 8, vocabularySize: 96, contextLength: 128, tiedEmbeddings: true, bosToken: 1, eosTokens: [2],
-      layers: Array(repeating: .init(queryHeads: 4, keyHeads: 2, intermediateSize: 64), count: 2))
-    try RandomModel.write(config: config, dtype: .f32, seed: 1, to: folder.path)
+    try RandomModel.write(config: Self.small, dtype: .f32, seed: 1, to: folder.path)
     try folder.write("tokenizer.json", try TestFiles.read("\(Example.model)/tokenizer.json"))
     try expectRefusal(folder.path, saying: folder.path, "tokenizer.json: does not fit the model", "96")
     try folder.write("tokenizer.json", "{\"model\":")
@@ -66,12 +68,19 @@ struct AblateRefusalTests {
     try expectRefusal(model.path, saying: "\(model.path)/model.safetensors: ")
   }
 
+  @Test("a .hoof file cut short")
+  func damagedFile() throws {
+    let file = folder.file("m.hoof")
+    #expect(Subprocess.hoof(["create", Example.model, "-o", file, "-q"]).status == 0)
+    let whole = try folder.read("m.hoof")
+    for length in [4, 1000, whole.count / 2, whole.count - 1] {
+      try expectRefusal(try folder.write("m.hoof", Array(whole.prefix(length))), saying: "m.hoof: ")
+    }
+  }
+
   @Test("a missing shard is named")
   func missingShard() throws {
-    let config = LlamaConfig(
-      hiddenSize: 32, headDim: 8, vocabularySize: 96, contextLength: 128, tiedEmbeddings: true, bosToken: 1, eosTokens: [2],
-      layers: Array(repeating: .init(queryHeads: 4, keyHeads: 2, intermediateSize: 64), count: 2))
-    try RandomModel.write(config: config, dtype: .f32, seed: 1, to: folder.path, shards: 2)
+    try RandomModel.write(config: Self.small, dtype: .f32, seed: 1, to: folder.path, shards: 2)
     unlink(folder.file("model-00002-of-00002.safetensors"))
     try expectRefusal(folder.path, saying: "model-00002-of-00002.safetensors")
   }
