@@ -1,5 +1,3 @@
-import Dispatch
-import Glibc
 import TensorCore
 
 /// The roofs a result is judged by, measured on the same machine in the same run.
@@ -31,8 +29,7 @@ public struct MachinePeaks: Sendable {
       let product = OpCatalogue.matmul(size, size, size, .right)
       peaks.sgemm = max(peaks.sgemm, Double(product.flops) / (try best(product, on: backend, 2 * seconds)))
     }
-    if isOnHost(backend) {
-      let plain = HostMemoryPass(byteCount: 4 * rows * columns)
+    if isOnHost(backend), let plain = HostMemoryPass(byteCount: 8 * rows * columns) {
       peaks.read = max(peaks.read, plain.readRate(seconds))
       peaks.copy = max(peaks.copy, plain.copyRate(seconds))
     }
@@ -96,57 +93,5 @@ struct Stopwatch {
       samples.append(max(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18, 1e-9))
     }
     return samples
-  }
-}
-
-/// Reads and copies of plain host memory by all processors.
-private final class HostMemoryPass: Sendable {
-  private let address: UInt
-  private let byteCount: Int
-  private let workers = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-
-  init(byteCount: Int) {
-    self.byteCount = byteCount
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64)
-    memset(memory, 1, byteCount)
-    address = UInt(bitPattern: memory)
-  }
-
-  deinit { UnsafeMutableRawPointer(bitPattern: address)!.deallocate() }
-
-  func readRate(_ seconds: Double) -> Double {
-    let part = byteCount / workers / 64 * 64
-    let sums = UnsafeMutablePointer<SIMD8<UInt64>>.allocate(capacity: workers)
-    defer { sums.deallocate() }
-    let target = UInt(bitPattern: sums)
-    return rate(part * workers, seconds) { worker in
-      let words = UnsafePointer<SIMD8<UInt64>>(bitPattern: self.address + UInt(worker * part))!
-      var (a, b) = (SIMD8<UInt64>.zero, SIMD8<UInt64>.zero)
-      for i in stride(from: 0, to: part / 64 - 1, by: 2) {
-        a ^= words[i]
-        b ^= words[i + 1]
-      }
-      UnsafeMutablePointer<SIMD8<UInt64>>(bitPattern: target)![worker] = a ^ b
-    }
-  }
-
-  func copyRate(_ seconds: Double) -> Double {
-    let part = byteCount / 2 / workers / 64 * 64
-    return rate(2 * part * workers, seconds) { worker in
-      let source = UnsafeMutableRawPointer(bitPattern: self.address + UInt(worker * part))!
-      memcpy(source + self.byteCount / 2, source, part)
-    }
-  }
-
-  private func rate(_ bytes: Int, _ seconds: Double, _ pass: @escaping @Sendable (Int) -> Void) -> Double {
-    var best = Double.infinity
-    let start = ContinuousClock.now
-    repeat {
-      let begin = ContinuousClock.now
-      DispatchQueue.concurrentPerform(iterations: workers, execute: pass)
-      let elapsed = (ContinuousClock.now - begin).components
-      best = min(best, Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
-    } while ContinuousClock.now - start < .seconds(seconds)
-    return Double(bytes) / best
   }
 }

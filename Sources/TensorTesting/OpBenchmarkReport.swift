@@ -38,10 +38,10 @@ public struct OpBenchmarkReport: Sendable {
       text += "\(backend): reads \(fixed(peaks.read * 1e-9, 1)) GB/s, copies \(fixed(peaks.copy * 1e-9, 1)) GB/s, "
       text += "sgemm \(fixed(peaks.sgemm * 1e-9, 1)) GFLOP/s\n"
     }
-    let header = ["op", "type", "shape", "backend", "time", "GB/s", "GFLOP/s", "of roof"]
+    let header = ["op", "type", "shape", "backend", "median", "best", "GB/s", "GFLOP/s", "of roof"]
     let lines = rows.map { row in
       [
-        row.name, row.dtype.name, row.shapes, row.backend, duration(row.seconds), fixed(row.bytesPerSecond * 1e-9, 2),
+        row.name, row.dtype.name, row.shapes, row.backend, duration(row.seconds), duration(row.best), fixed(row.bytesPerSecond * 1e-9, 2),
         row.flops == 0 ? "-" : fixed(row.flopsPerSecond * 1e-9, 2), "\(fixed(row.share * 100, 0)) % \(row.roof)",
       ]
     }
