@@ -36,7 +36,9 @@ struct BLASComparison: CustomStringConvertible {
 
   /// OpenBLAS's threads stay awake for some 20 ms after a product and would disturb what follows.
   private static let restMicroseconds: UInt32 = 40_000
-  private static let secondsPerTurn = 0.02
+  private static let secondsPerTurn = 0.1
+  /// Part of a turn that is not counted: the other side's data leave the caches, and the system spreads the threads over the cores.
+  private static let warmUp = 0.05
   private static let fewestTurns = 5
 
   func run() throws(BackendError) -> Result {
@@ -61,18 +63,19 @@ struct BLASComparison: CustomStringConvertible {
     return Result(comparison: self, ours: ours.sorted(), plain: plain.sorted())
   }
 
-  /// Calls until the turn is over and keeps the time of each but the first, which finds the other side's data in the caches.
+  /// Calls until the turn is over and keeps the time of each but those of the warm-up. Seconds counted.
   private static func turn(_ samples: inout [Double], _ call: () -> Void) -> Double {
-    call()
     let start = now
-    var last = start
+    repeat { call() } while now - start < warmUp
+    let counted = now
+    var last = counted
     repeat {
       call()
       let time = now
       samples.append(time - last)
       last = time
-    } while last - start < secondsPerTurn
-    return last - start
+    } while last - counted < secondsPerTurn
+    return last - counted
   }
 
   /// A CPU tensor's address is a pointer.
