@@ -9,7 +9,7 @@
 #pragma STDC FP_CONTRACT ON
 
 // Weights are widened in registers, 32 at a time, and multiplied as floats: that reaches memory bandwidth, so integer products of rounded
-// activations, which would be less exact, have nothing left to win (numbers in gemm choice, CPUBackend+Matmul.swift).
+// activations, which would be less exact, have little left to win (numbers at CPUBackend.plan).
 
 #define LEVEL scalar
 #define LANES 4
@@ -27,7 +27,7 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl"))), apply_to = function)
 #define LEVEL avx512
 #define LANES 16
-#define CHUNK 4
+#define CHUNK 2
 #include "dot_level.h"
 #pragma clang attribute pop
 

@@ -1,5 +1,5 @@
-// The dot products of dot.c for one instruction set; see there. LEVEL, LANES and CHUNK (rows of x taken together: what the registers
-// hold) are defined by the includer.
+// The dot products of dot.c for one instruction set; see there. LEVEL, LANES and CHUNK (rows of x taken together: what registers
+// and first cache hold) are defined by the includer.
 
 #define JOIN2(a, b) a##_##b
 #define JOIN(a, b) JOIN2(a, b)
@@ -108,7 +108,7 @@ INLINE void NAME(row)(
 /// nibble t of each word to the bottom. `prepare` has put x in that order. Levels are summed against x as they are, then scaled; minima
 /// meet the sums of x over sub-blocks, which `prepare` left behind the row.
 INLINE void NAME(row_q4_K)(
-    const int rows, const float *x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) {
+    const int rows, const float *x, const float *sums_of_x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) {
   enum { groups = 32 / LANES };
   const size_t blocks = (columns + 255) / 256;
   VECTOR even[CHUNK], odd[CHUNK];
@@ -129,7 +129,7 @@ INLINE void NAME(row_q4_K)(
     __m256 steps = _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(load_u16(row))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(packed_steps)));
     __m256 minima = _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(load_u16(row + 2))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(packed_minima)));
     _Pragma("unroll") for (int m = 0; m < rows; m++) {
-      const float *sums = x + (size_t)m * x_stride + blocks * 256 + b * 8;
+      const float *sums = sums_of_x + (size_t)m * x_stride + b * 8;
       lowered[m] = _mm256_fmadd_ps(minima, _mm256_loadu_ps(sums), lowered[m]);
     }
     _Pragma("unroll") for (int g = 0; g < groups; g++) {
@@ -209,7 +209,9 @@ static void NAME(prepare)(enum hoof_type type, const float *x, size_t columns, f
 /// One function for each type and number of rows: both are constants inside.
 #define DOT(kind, count) \
   static void NAME(dot_##kind##_##count)( \
-      const float *x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) { \
+      const float *x, const float *sums_of_x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, \
+      size_t stride) { \
+    (void)sums_of_x; \
     NAME(row)(hoof_type_##kind, count, x, x_stride, row, columns, beta, out, stride); \
   }
 #if CHUNK == 4
@@ -226,8 +228,9 @@ DOTS(q4_K)
 #else
 #define DOT_Q4_K(count) \
   static void NAME(dot_q4_K_##count)( \
-      const float *x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, size_t stride) { \
-    NAME(row_q4_K)(count, x, x_stride, row, columns, beta, out, stride); \
+      const float *x, const float *sums_of_x, size_t x_stride, const uint8_t *row, size_t columns, float beta, float *out, \
+      size_t stride) { \
+    NAME(row_q4_K)(count, x, sums_of_x, x_stride, row, columns, beta, out, stride); \
   }
 DOT_Q4_K(1) DOT_Q4_K(2)
 #if CHUNK == 4
@@ -236,17 +239,33 @@ DOT_Q4_K(3) DOT_Q4_K(4)
 #undef DOT_Q4_K
 #endif
 
-typedef void (*NAME(function))(const float *, size_t, const uint8_t *, size_t, float, float *, size_t);
+typedef void (*NAME(function))(const float *, const float *, size_t, const uint8_t *, size_t, float, float *, size_t);
 static const NAME(function) NAME(functions)[6][CHUNK] = {ENTRY(f32), ENTRY(f16), ENTRY(bf16), ENTRY(q8_0), ENTRY(q4_K)};
 
 static void NAME(dot)(
     enum hoof_type type, const float *x, size_t x_stride, size_t rows, const uint8_t *b, size_t row_bytes, size_t columns, size_t first,
     size_t end, float beta, float *out, size_t stride) {
-  for (size_t n = first; n < end; n++) {
-    // The weights come from memory for the first rows and from the cache for the others.
-    for (size_t m = 0; m < rows; m += CHUNK) {
-      size_t count = rows - m < CHUNK ? rows - m : CHUNK;
-      NAME(functions)[type][count - 1](x + m * x_stride, x_stride, b + n * row_bytes, columns, beta, out + m * stride + n, stride);
+  // x must stay in the first cache while weights stream past it: a longer depth is cut, at fixed places, and summed part by part.
+  enum { part = 2048, together = 32 };
+  const size_t padded = (columns + 255) / 256 * 256;
+  for (size_t start = first; start < end; start += together) {
+    const size_t stop = end - start < together ? end : start + together;
+    for (size_t k = 0; k == 0 || k < columns; k += part) {
+      const size_t depth = columns - k < part ? columns - k : part, offset = hoof_row_bytes(type, k);
+      for (size_t n = start; n < stop; n++) {
+        // Parts of rows are too short for the hardware to see a stream, so the part two rows on is asked for here.
+        if (columns > part && n + 2 < stop) {
+          const uint8_t *next = b + (n + 2) * row_bytes + offset;
+          for (size_t line = 0; line < hoof_row_bytes(type, depth); line += 64) __builtin_prefetch(next + line);
+        }
+        // The weights come from memory for the first rows of x and from the cache for the others.
+        for (size_t m = 0; m < rows; m += CHUNK) {
+          const size_t count = rows - m < CHUNK ? rows - m : CHUNK;
+          const float *in = x + m * x_stride;
+          NAME(functions)[type][count - 1](
+              in + k, in + padded + k / 256 * 8, x_stride, b + n * row_bytes + offset, depth, k == 0 ? beta : 1, out + m * stride + n, stride);
+        }
+      }
     }
   }
 }

@@ -9,7 +9,8 @@
 // columns are cut nor on how many there are.
 
 enum {
-  /// K-elements of one packed block; a multiple of 32, so that it starts on a quantised sub-block.
+  /// K-elements of one packed block; a multiple of 32, so that it starts on a quantised sub-block. With 256 out is read and written so
+  /// often that N = 4096 costs a tenth.
   hoof_gemm_depth = 512,
   /// Columns are packed in groups of this many.
   hoof_gemm_group = 64,
