@@ -116,7 +116,8 @@ extension BLASComparison.Result {
     func nanoseconds(_ seconds: Double) -> JSON { .int(Int((seconds * 1e9).rounded())) }
     func side(_ samples: [Double]) -> JSON {
       [
-        "median_ns": nanoseconds(BLASComparison.Result.median(samples)), "best_ns": nanoseconds(samples[0]), "repetitions": .int(samples.count),
+        "median_ns": nanoseconds(BLASComparison.Result.median(samples)), "best_ns": nanoseconds(samples[0]),
+        "repetitions": .int(samples.count),
       ]
     }
     return [

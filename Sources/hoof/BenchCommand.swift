@@ -15,7 +15,8 @@ extension Command {
         """,
       options: [
         CommandOption("ops", help: "time ops"),
-        CommandOption("backend", .string, placeholder: "LIST", environment: "HOOF_BACKEND", help: "as in cpu,cuda (default: all that open)"),
+        CommandOption(
+          "backend", .string, placeholder: "LIST", environment: "HOOF_BACKEND", help: "as in cpu,cuda (default: all that open)"),
         .threads,
         CommandOption("filter", .string, help: "only the cases whose line has all these words: 'matmul q4_K', 'blas'"),
         CommandOption("seconds", .double(0.001...60), help: "time for the repetitions of one case (default: 0.3)"),
@@ -76,7 +77,9 @@ private struct BenchRun {
     }
     for comparison in comparisons where !Interrupt.isRequested {
       progress.advance(by: 1, label: comparison.description)
-      do throws(BackendError) { results.comparisons.append(try comparison.run()) } catch { throw CommandError("the benchmark failed: \(error)") }
+      do throws(BackendError) { results.comparisons.append(try comparison.run()) } catch {
+        throw CommandError("the benchmark failed: \(error)")
+      }
     }
     try Interrupt.check(saved: "no results were written")
     return results
@@ -114,7 +117,9 @@ private struct BenchRun {
 }
 
 extension BenchRun.Results {
-  var text: String { [report?.table(), comparisons.isEmpty ? nil : BLASComparison.table(comparisons)].compactMap(\.self).joined(separator: "\n") }
+  var text: String {
+    [report?.table(), comparisons.isEmpty ? nil : BLASComparison.table(comparisons)].compactMap(\.self).joined(separator: "\n")
+  }
 
   /// The report of the ops, with "blas" beside its rows.
   var json: JSON {
