@@ -20,7 +20,10 @@ for ((run = 0; run < runs; run++)); do
 done
 peak=$("$hoof" bench --ops --threads "$threads" --backend cpu --filter 'matmul f32 2048' --seconds 1 --quiet --json |
   sed -n 's/.*"sgemm_flops_per_second": *\([0-9.e+]*\).*/\1/p' | head -1)
-flops=$(sed -n 's/.*"flops": *\([0-9.e+]*\).*/\1/p' "$scratch/report.json" | head -1)
+# "18 ablations …, 1.93 TFLOP necessary, …" on standard error.
+flops=$("$hoof" ablate "$model" --calibration "$prompts" --heads --threads "$threads" --json 2>&1 >/dev/null |
+  sed -n 's/.*, \([0-9.]*\) \([GTP]\)FLOP necessary.*/\1 \2/p' | tail -1 |
+  awk '{ print $1 * ($2 == "P" ? 1e15 : $2 == "T" ? 1e12 : 1e9) }')
 ours=$(median <"$scratch/ours")
 echo "hoof: median $ours s, least $(least <"$scratch/ours") s of $runs runs, $threads threads (whole program: $(median <"$scratch/whole") s)"
 if [ -n "$beside" ]; then

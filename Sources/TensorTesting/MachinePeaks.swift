@@ -37,8 +37,9 @@ public struct MachinePeaks: Sendable {
   }
 
   /// Seconds the work takes at the least, and which roof that is: "memory" or "sgemm".
-  func bound(bytes: Int, flops: Int) -> (seconds: Double, isMemory: Bool, roof: String) {
-    let (memory, compute) = (Double(bytes) / max(read, copy), Double(flops) / sgemm)
+  /// `memory`: bytes a second, where they were measured beside the work itself.
+  func bound(bytes: Int, flops: Int, memory: Double? = nil) -> (seconds: Double, isMemory: Bool, roof: String) {
+    let (memory, compute) = (Double(bytes) / (memory ?? max(read, copy)), Double(flops) / sgemm)
     return (max(memory, compute), memory >= compute, memory >= compute ? "memory" : "sgemm")
   }
 
@@ -65,33 +66,34 @@ public struct MachinePeaks: Sendable {
 struct Stopwatch {
   let seconds: Double
   let backend: any ComputeBackend
-  /// Runs before each repetition, outside the timed region.
-  var before: (() throws(BackendError) -> Void)?
 
   private static let fewest = 3
   private static let most = 2000
 
-  init(seconds: Double, on backend: any ComputeBackend, before: (() throws(BackendError) -> Void)? = nil) {
+  init(seconds: Double, on backend: any ComputeBackend) {
     self.seconds = seconds
     self.backend = backend
-    self.before = before
   }
 
-  /// Seconds of each repetition; waiting for the device is part of it.
-  func samples(_ run: OpCase.Run) throws(BackendError) -> [Double] {
+  /// Seconds of each repetition. `before` runs before each one, outside the timed region.
+  func samples(
+    _ run: OpCase.Run, before: () throws(BackendError) -> Void = { () throws(BackendError) in }
+  ) throws(BackendError) -> [Double] {
     var samples: [Double] = []
     let start = ContinuousClock.now
     while samples.count < Stopwatch.fewest || (samples.count < Stopwatch.most && ContinuousClock.now - start < .seconds(seconds)) {
-      if let before {
-        try before()
-        try backend.synchronize()
-      }
-      let begin = ContinuousClock.now
-      try run()
-      try backend.synchronize()
-      let elapsed = (ContinuousClock.now - begin).components
-      samples.append(max(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18, 1e-9))
+      try before()
+      samples.append(try time(run))
     }
     return samples
+  }
+
+  /// Seconds of one call; waiting for the device is part of it.
+  func time(_ run: OpCase.Run) throws(BackendError) -> Double {
+    let begin = ContinuousClock.now
+    try run()
+    try backend.synchronize()
+    let elapsed = (ContinuousClock.now - begin).components
+    return max(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18, 1e-9)
   }
 }

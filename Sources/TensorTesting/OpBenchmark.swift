@@ -7,7 +7,8 @@ import TensorCore
 ///     print(report.table())            // or report.json().text(pretty: true)
 ///
 /// Each case is warmed up once and then repeated until `secondsPerCase` is spent; the median counts. The wait for the device lies inside the
-/// timed region. Before each repetition of a case whose roof is memory, the caches are filled by reading something else.
+/// timed region. Before each repetition of a case whose roof is memory, the caches are filled by reading something else; what memory gave
+/// there is the roof of the case, because memory's speed changes by the minute on a machine shared with others.
 public struct OpBenchmark: Sendable {
   public var cases: [OpCase]
   /// Bound of time for the repetitions of one case; the making of its inputs comes on top.
@@ -39,10 +40,7 @@ public struct OpBenchmark: Sendable {
       var rows = try rows(on: backend, peaks: peaks, progress: progress, while: isWanted)
       // The machine may have been busy when its peaks were measured: what a case reached, the machine can do.
       for row in rows { peaks.raise(to: row, beyondCaches: OpBenchmark.flushBytes) }
-      for index in rows.indices {
-        let bound = peaks.bound(bytes: rows[index].bytes, flops: rows[index].flops)
-        (rows[index].roof, rows[index].share) = (bound.roof, bound.seconds / rows[index].seconds)
-      }
+      for index in rows.indices { rows[index].judge(by: peaks) }
       report.peaks.append((backend.name, peaks))
       report.rows += rows
     }
@@ -65,22 +63,28 @@ public struct OpBenchmark: Sendable {
       try run()
       try backend.synchronize()
       let bound = peaks.bound(bytes: item.bytes, flops: item.flops)
-      let stopwatch = Stopwatch(
-        seconds: secondsPerCase, on: backend, before: bound.isMemory ? { backend.rowDots(flush, flush, into: sums) } : nil)
-      let samples = try stopwatch.samples(run).sorted()
-      let median = samples[samples.count / 2]
-      rows.append(
-        .init(
-          name: item.name, group: item.group, shapes: item.shapes, dtype: item.dtype, backend: backend.name, seconds: median,
-          best: samples[0],
-          repetitions: samples.count, bytes: item.bytes, flops: item.flops, roof: bound.roof,
-          share: bound.seconds / median))
+      var passes: [Double] = []
+      let stopwatch = Stopwatch(seconds: secondsPerCase, on: backend)
+      let flushing = Stopwatch(seconds: 0, on: backend)
+      let samples = try stopwatch.samples(
+        run,
+        before: { () throws(BackendError) in
+          guard bound.isMemory else { return }
+          passes.append(try flushing.time { backend.rowDots(flush, flush, into: sums) })
+        }
+      ).sorted()
+      var row = OpBenchmarkReport.Row(
+        name: item.name, group: item.group, shapes: item.shapes, dtype: item.dtype, backend: backend.name,
+        seconds: samples[samples.count / 2], best: samples[0], repetitions: samples.count, bytes: item.bytes, flops: item.flops,
+        readBetween: passes.isEmpty ? nil : Double(flush.byteCount) / passes.sorted()[passes.count / 2])
+      row.judge(by: peaks)
+      rows.append(row)
     }
     return rows
   }
 
-  /// Twice the last-level cache, within reason where the system does not tell its size or tells that of a whole shared server.
   private static let flushRows = 1024
+  /// Twice the last-level cache, within reason where the system does not tell its size or tells that of a whole shared server.
   private static let flushBytes = min(max(2 * Int(sysconf(Int32(_SC_LEVEL3_CACHE_SIZE))), 128 << 20), 512 << 20)
 
   /// "AMD EPYC 7B13, 2 processors"

@@ -10,7 +10,7 @@ extension Command {
   static let randomModel = Command(
     spec: CommandSpec(
       "random-model", summary: "a Hugging Face folder with made-up weights, to try sizes on",
-      details: "The tokenizer knows the 256 bytes and nothing else.",
+      details: "The tokenizer knows the 256 bytes and a begin token, nothing else.",
       options: [
         CommandOption("shape", .choice(shapes.map(\.name)), help: "whose shape (default: llama-3.2-1b)"),
         .output("the folder to write; it must not be there yet"),
@@ -29,7 +29,7 @@ extension Command {
       } catch {
         throw CommandError(error.description)
       }
-      let tokenizer = ByteTokenizer.json(bos: config.bosToken).text(pretty: true)
+      let tokenizer = ByteTokenizer.json.text(pretty: true)
       try AtomicFile.write(tokenizer + "\n", to: "\(folder)/tokenizer.json", force: true)
       if !arguments.has("quiet") { Output.note("hoof: wrote \(folder.onOneLine)") }
     })
