@@ -21,8 +21,8 @@ final class MemoryPool: Sendable {
   private static let pagedBytes = 1 << 20
   /// Page blocks are multiples of this: the cost of a cut is not worth smaller remainders.
   private static let pageStep = 1 << 16
-  /// Kept beyond the peak: a quarter for what cutting wastes, and enough for small programs not to care.
-  private static func limit(_ peak: Int) -> Int { peak + peak / 4 + (32 << 20) }
+  /// Kept beyond the peak: half for what cutting wastes, and enough for small programs not to care.
+  private static func limit(_ peak: Int) -> Int { peak + peak / 2 + (32 << 20) }
 
   /// Small: at least one line, then eight steps per power of two, so that sizes that differ a little share blocks.
   static func rounded(_ byteCount: Int) -> Int {
