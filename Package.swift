@@ -35,7 +35,7 @@ let package = Package(
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats"]),
 
     // Mutation tests of the parsers; a target, not a product
-    .target(name: "Fuzzing", dependencies: ["Formats", "JSON"]),
+    .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Evaluation", "Surgery"]),
     .executableTarget(name: "hoof-fuzz", dependencies: ["Fuzzing"]),
 
     // The command line: the only product module that imports a backend
@@ -46,12 +46,15 @@ let package = Package(
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels", "JSON"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU"]),
-    .testTarget(name: "TokenizationTests", dependencies: ["Tokenization"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TestSupport"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
-    .testTarget(name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON"]),
+    .testTarget(
+      name: "EvaluationTests", dependencies: ["Evaluation", "Formats", "Tokenization", "JSON", "BackendCPU", "TestSupport"]),
+    .testTarget(
+      name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x

@@ -22,18 +22,19 @@ public struct Calibration: Sendable {
         path, nil, "prompts of \(maxTokens) tokens do not fit the model's context of \(config.contextLength); lower --max-tokens")
     }
     var prompts: [[Int32]] = []
-    for (index, text) in corpus.texts.enumerated() {
+    for (text, place) in zip(corpus.texts, corpus.places) {
       let ids: [Int32]
       switch text {
       case .plain(let text): ids = tokenizer.encode(text, template: bos)
       case .messages(let messages): ids = tokenizer.encode(try chat(messages), template: false)
       }
-      guard !ids.isEmpty else { throw FormatError(path, "text \(index + 1)", "has no tokens") }
+      guard !ids.isEmpty else { throw FormatError(path, place, "has no tokens") }
       guard let highest = ids.max(), Int(highest) < config.vocabularySize else {
-        throw FormatError(path, "text \(index + 1)", "token \(ids.max()!) is outside the model's vocabulary of \(config.vocabularySize)")
+        throw FormatError(path, place, "token \(ids.max()!) is outside the model's vocabulary of \(config.vocabularySize)")
       }
       prompts.append(Array(ids.prefix(maxTokens)))
     }
+    if prompts.allSatisfy({ $0.count < 2 }) { throw FormatError(path, nil, "no text has a second token that could be predicted") }
     self.path = path
     sha256 = corpus.sha256
     self.prompts = prompts

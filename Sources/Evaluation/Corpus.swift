@@ -13,20 +13,37 @@ public enum CorpusText: Sendable, Equatable {
 public struct Corpus: Sendable {
   public let path: String
   public let texts: [CorpusText]
+  /// Where in the file each text stands, for messages: "line 3".
+  public let places: [String]
   /// SHA-256 of the file, hex.
   public let sha256: String
 
   public init(path: String) throws(FormatError) {
     let file = try MappedFile(path: path)
-    let bytes = file.bytes.bindMemory(to: UInt8.self)
+    try self.init(file.bytes, path: path)
+  }
+
+  /// The bytes of a file called `path`; its ending says what they are.
+  package init(_ contents: UnsafeRawBufferPointer, path: String) throws(FormatError) {
+    var bytes = contents.bindMemory(to: UInt8.self)
     var hash = SHA256()
-    hash.update(file.bytes)
+    hash.update(contents)
+    // The mark that some editors put in front of UTF-8.
+    if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes = UnsafeBufferPointer(rebasing: bytes.dropFirst(3)) }
     self.path = path
     sha256 = hash.hexDigest()
     switch path.split(separator: ".").last.map({ $0.lowercased() }) {
-    case "json": texts = try Corpus.array(bytes, path)
-    case "jsonl": texts = try Corpus.objects(bytes, path)
-    case "txt": texts = try Corpus.lines(bytes, path).map { .plain($0.text) }
+    case "json":
+      texts = try Corpus.array(bytes, path)
+      places = texts.indices.map { "element \($0)" }
+    case "jsonl":
+      let lines = try Corpus.lines(bytes, path)
+      texts = try Corpus.objects(lines, path)
+      places = lines.map { "line \($0.number)" }
+    case "txt":
+      let lines = try Corpus.lines(bytes, path)
+      texts = lines.map { .plain($0.text) }
+      places = lines.map { "line \($0.number)" }
     default: throw FormatError(path, nil, "texts come as .txt (one per line), .json (an array of strings) or .jsonl (objects)")
     }
     if texts.isEmpty { throw FormatError(path, nil, "there is no text in this file") }
@@ -61,32 +78,38 @@ public struct Corpus: Sendable {
     return texts
   }
 
-  private static func objects(_ bytes: UnsafeBufferPointer<UInt8>, _ path: String) throws(FormatError) -> [CorpusText] {
+  private static func objects(_ lines: [(number: Int, text: String)], _ path: String) throws(FormatError) -> [CorpusText] {
     var texts: [CorpusText] = []
-    for line in try lines(bytes, path) {
+    for line in lines {
+      let place = "line \(line.number)"
       let value: JSON
-      do throws(JSONError) { value = try JSON(parsing: line.text) } catch { throw FormatError(path, "line \(line.number)", "\(error)") }
-      guard let text = CorpusText(object: value) else {
-        throw FormatError(path, "line \(line.number)", "expected an object with text, prompt, instruction or messages")
-      }
-      texts.append(text)
+      do throws(JSONError) { value = try JSON(parsing: line.text) } catch { throw FormatError(path, place, "\(error)") }
+      texts.append(try CorpusText(object: value, path, place))
     }
     return texts
   }
 }
 
 extension CorpusText {
-  init?(object: JSON) {
-    if let text = object["text"]?.string {
+  init(object: JSON, _ path: String, _ place: String) throws(FormatError) {
+    /// A member that is text; nil where it is absent or null. Anything else is a mistake in the data, not a text without it.
+    func text(_ name: String) throws(FormatError) -> String? {
+      guard let value = object[name], !value.isNull else { return nil }
+      guard let text = value.string else { throw FormatError(path, place, "\(name) is not a string") }
+      return text
+    }
+    if let text = try text("text") {
       self = .plain(text)
-    } else if let messages = object["messages"]?.array {
-      self = .messages(messages)
-    } else if let prompt = object["prompt"]?.string {
-      self = .plain(prompt + (object["completion"]?.string ?? ""))
-    } else if let instruction = object["instruction"]?.string {
-      self = .plain(CorpusText.alpaca(instruction, input: object["input"]?.string ?? "", output: object["output"]?.string ?? ""))
+    } else if let messages = object["messages"], !messages.isNull {
+      guard let turns = messages.array, !turns.isEmpty, turns.allSatisfy({ $0["role"]?.string != nil && $0["content"]?.string != nil })
+      else { throw FormatError(path, place, "messages is not an array of objects with 'role' and 'content' as text") }
+      self = .messages(turns)
+    } else if let prompt = try text("prompt") {
+      self = .plain(prompt + (try text("completion") ?? ""))
+    } else if let instruction = try text("instruction") {
+      self = .plain(CorpusText.alpaca(instruction, input: try text("input") ?? "", output: try text("output") ?? ""))
     } else {
-      return nil
+      throw FormatError(path, place, "expected an object with text, prompt, instruction or messages")
     }
   }
 

@@ -34,7 +34,7 @@ for code in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT, SIGFPE] {
 }
 
 do {
-  for (number, target) in try FuzzTarget.formats(in: folder).enumerated() where only == nil || only == target.name {
+  for (number, target) in try FuzzTarget.all(in: folder).enumerated() where only == nil || only == target.name {
     currentTarget.store(number, ordering: .relaxed)
     let accepted = target.run(first..<first + inputs, seed: seed) { currentIndex.store($0, ordering: .relaxed) }
     print("\(number) \(target.name): \(inputs) inputs, \(accepted) accepted, \(inputs - accepted) refused, seed \(seed)")

@@ -1,36 +1,22 @@
 import Glibc
 import JSON
 import Testing
+import TestSupport
 
-/// Reference models beside the repository; tests that need them are skipped where they are absent.
-enum Shared {
-  static let folder = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(separator: "/") + "/shared"
-  static let isThere = access("\(folder)/models/talespin-15m/config.json", R_OK) == 0
-  static let talespin = "\(folder)/models/talespin-15m"
-  static let stories = "\(folder)/models/stories260K"
-}
-
-/// A folder of its own for every test.
-final class Scratch {
-  let path = "/tmp/hoof-scratch-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-  init() { mkdir(path, 0o700) }
-  deinit { _ = Subprocess.shell("rm -r '\(path)'") }
-  var files: [String] { Subprocess.shell("ls -A '\(path)'").output.split(separator: "\n").map(String.init) }
-}
-
-@Suite(.enabled(if: Shared.isThere, "the reference models are not beside the repository"))
+@Suite(.enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)))
 struct ModelCommandTests {
-  let scratch = Scratch()
+  static let talespin = SharedData.path("models/talespin-15m")
+  static let stories = SharedData.path("models/stories260K")
+  let scratch: TemporaryFolder
 
-  func report(_ text: String, as name: String = "report.json") -> String {
-    writeFile("\(scratch.path)/\(name)", text)
-    return "\(scratch.path)/\(name)"
-  }
+  init() throws { scratch = try TemporaryFolder() }
+
+  func report(_ text: String, as name: String = "report.json") throws -> String { try scratch.write(name, text) }
 
   @Test("a cut model says which layers it has and where they come from")
   func cut() throws {
     let out = "\(scratch.path)/cut.hoof"
-    let made = Subprocess.hoof(["create", Shared.talespin, "-o", out, "--q8", "--drop-layers", "4,6", "--json"])
+    let made = Subprocess.hoof(["create", Self.talespin, "-o", out, "--q8", "--drop-layers", "4,6", "--json"])
     #expect(made.status == 0, "\(made.errors)")
     #expect(try JSON(parsing: made.output)["after"]?["layers"]?.int == 7)
     let again = Subprocess.hoof(["create", out, "-o", "\(scratch.path)/again.hoof", "--keep-layers", "0,4-6"])
@@ -46,7 +32,7 @@ struct ModelCommandTests {
 
   @Test("inspect gives the numbers of the config and every tensor")
   func inspect() throws {
-    let seen = try JSON(parsing: Subprocess.hoof(["inspect", Shared.stories, "--json"]).output)
+    let seen = try JSON(parsing: Subprocess.hoof(["inspect", Self.stories, "--json"]).output)
     #expect(seen["parameters"]?.int == 260032 && seen["format"]?.string == "hugging-face")
     #expect(seen["layers"]?.array?.count == 5 && seen["layers"]?.array?[0]["kv_heads"]?.int == 4)
     #expect(seen["tensors"]?.array?.count == 2 + 5 * 9)
@@ -55,16 +41,16 @@ struct ModelCommandTests {
 
   @Test("a dry run writes nothing and tells the sizes")
   func dryRun() throws {
-    let run = Subprocess.hoof(["create", Shared.talespin, "--dry-run", "--json", "--f32", "-o", "\(scratch.path)/a.hoof"])
+    let run = Subprocess.hoof(["create", Self.talespin, "--dry-run", "--json", "--f32", "-o", "\(scratch.path)/a.hoof"])
     let plan = try JSON(parsing: run.output)
-    #expect(run.status == 0 && scratch.files.isEmpty)
+    #expect(run.status == 0 && scratch.names().isEmpty)
     #expect(plan["before"]?["bytes"]?.int == 31_471_872 && plan["after"]?["bytes"]?.int == 62_943_744)
   }
 
   @Test("an ablation report's suggestion is dropped, and only if it is about such a model")
   func suggestion() throws {
-    let good = report(#"{"format":"hoof-ablation","version":1,"model":{"layers":9,"fingerprint":"f"},"suggested_drop":[3,4]}"#)
-    let run = Subprocess.hoof(["create", Shared.talespin, "-o", "\(scratch.path)/a.hoof", "--layers", good])
+    let good = try report(#"{"format":"hoof-ablation","version":1,"model":{"layers":9,"fingerprint":"f"},"suggested_drop":[3,4]}"#)
+    let run = Subprocess.hoof(["create", Self.talespin, "-o", "\(scratch.path)/a.hoof", "--layers", good])
     #expect(run.status == 0 && run.output.contains("dropped     3-4"))
     let seen = try JSON(parsing: Subprocess.hoof(["inspect", "\(scratch.path)/a.hoof", "--json"]).output)
     #expect(seen["history"]?.array?.first?["measured_on"]?.string == "f")
@@ -76,12 +62,12 @@ struct ModelCommandTests {
       (#"{"format":"hoof-ablation","version":1,"suggested_drop":[0],"model":{"layers":5}}"#, "model.layers: "),
     ]
     for (text, reason) in bad {
-      let path = report(text, as: "bad.json")
-      let run = Subprocess.hoof(["create", Shared.talespin, "-o", "\(scratch.path)/b.hoof", "--layers", path])
+      let path = try report(text, as: "bad.json")
+      let run = Subprocess.hoof(["create", Self.talespin, "-o", "\(scratch.path)/b.hoof", "--layers", path])
       #expect(run.status == 1 && run.errors.contains("bad.json: ") && run.errors.contains(reason), "\(run.errors)")
       #expect(run.errors.split(separator: "\n").count == 1)
     }
-    #expect(!scratch.files.contains("b.hoof"))
+    #expect(!scratch.names().contains("b.hoof"))
   }
 
   @Test(
@@ -100,40 +86,56 @@ struct ModelCommandTests {
     ])
   func refusals(words: [String], status: Int, reason: String) {
     let words = words.map { word in
-      word.hasPrefix("MODEL") ? Shared.talespin + word.dropFirst(5) : word == "OUT" ? "\(scratch.path)/out.hoof" : word
+      word.hasPrefix("MODEL") ? Self.talespin + word.dropFirst(5) : word == "OUT" ? "\(scratch.path)/out.hoof" : word
     }
     let run = Subprocess.hoof(words)
     #expect(run.status == Int32(status) && run.errors.contains(reason), "\(run.status) \(run.errors)")
     #expect(run.errors.split(separator: "\n").count == status && run.output.isEmpty)
-    #expect(scratch.files.isEmpty)
+    #expect(scratch.names().isEmpty)
   }
 
   @Test("an existing output is replaced only with --force")
-  func force() {
-    let out = report("precious", as: "a.hoof")
-    let refused = Subprocess.hoof(["create", Shared.stories, "-o", out])
-    #expect(refused.status == 1 && refused.errors.contains("--force") && readFile(out) == "precious")
-    #expect(Subprocess.hoof(["create", Shared.stories, "-o", out, "--force"]).status == 0)
-    #expect(Subprocess.hoof(["inspect", out]).status == 0 && scratch.files == ["a.hoof"])
+  func force() throws {
+    let out = try report("precious", as: "a.hoof")
+    let refused = Subprocess.hoof(["create", Self.stories, "-o", out])
+    #expect(refused.status == 1 && refused.errors.contains("--force"))
+    #expect(try TestFiles.text(out) == "precious")
+    #expect(Subprocess.hoof(["create", Self.stories, "-o", out, "--force"]).status == 0)
+    #expect(Subprocess.hoof(["inspect", out]).status == 0 && scratch.names() == ["a.hoof"])
   }
 
   /// The report comes through a pipe, so that the program waits at a known place while the signals arrive.
   @Test("the first signal ends the work cleanly with 130 and no file, the second at once")
   func interrupts() {
     let start =
-      "cd '\(scratch.path)'; rm -f p; mkfifo p; \"$HOOF\" create '\(Shared.talespin)' -o a.hoof --layers p & sleep 0.5; kill -TERM $!"
+      "cd '\(scratch.path)'; rm -f p; mkfifo p; \"$HOOF\" create '\(Self.talespin)' -o a.hoof --layers p & sleep 0.5; kill -TERM $!"
     let text = #"{"format":"hoof-ablation","version":1,"suggested_drop":[3]}"#
     let once = Subprocess.shell("\(start); sleep 0.2; echo '\(text)' > p; wait $!; echo $?")
     #expect(once.output == "130\n" && once.errors.contains("interrupted; no file was written"), "\(once.errors)")
     let twice = Subprocess.shell("\(start); sleep 0.2; kill -TERM $!; wait $!; echo $?")
     #expect(twice.output == "130\n" && !twice.errors.contains("interrupted;"), "\(twice.errors)")
-    #expect(scratch.files == ["p"])
+    #expect(scratch.names() == ["p"])
+  }
+
+  /// The program has mapped its input and waits for the report when the file is cut.
+  @Test("a model file that becomes shorter while it is read ends the program with one line and no output")
+  func truncation() throws {
+    let model = try TemporaryFolder()
+    for name in ["config.json", "model.safetensors"] { try model.write(name, try TestFiles.read("\(Self.talespin)/\(name)")) }
+    let text = #"{"format":"hoof-ablation","version":1,"suggested_drop":[3]}"#
+    let run = Subprocess.shell(
+      """
+      cd '\(scratch.path)'; mkfifo p; "$HOOF" create '\(model.path)' -o a.hoof --layers p & sleep 0.5
+      truncate -s 100000 '\(model.path)/model.safetensors'; echo '\(text)' > p; wait $!; echo $?
+      """)
+    #expect(run.output == "1\n" && run.errors.contains("hoof: a model file became shorter while it was read"), "\(run)")
+    #expect(!scratch.names().contains("a.hoof"))
   }
 
   @Test("tokenize agrees with the reference tokenizers and turns ids back", arguments: ["models/talespin-15m", "models/stories260K"])
   func tokenize(model: String) throws {
-    let folder = "\(Shared.folder)/\(model)"
-    let root = try JSON(parsing: readFile("\(folder)/tokenizer_vectors.json"))
+    let folder = SharedData.path(model)
+    let root = try JSON(parsing: TestFiles.read("\(folder)/tokenizer_vectors.json"))
     let vectors = try #require(root.array ?? root["vectors"]?.array)
     let texts = JSON.array(vectors.compactMap { $0["text"] })
     #expect(texts.array!.count > 10)
@@ -150,8 +152,8 @@ struct ModelCommandTests {
 
   @Test("one line per token: id and piece")
   func listing() {
-    let run = Subprocess.hoof(["tokenize", Shared.talespin, "Once upon a time"])
+    let run = Subprocess.hoof(["tokenize", Self.talespin, "Once upon a time"])
     #expect(run.output == "4090  <|begin_of_text|>\n 440  Once\n 453  Ġupon\n 258  Ġa\n 403  Ġtime\n")
-    #expect(Subprocess.hoof(["tokenize", Shared.talespin, "--decode"], input: "[440, 453]\n258 403").output == "Once upon a time\n")
+    #expect(Subprocess.hoof(["tokenize", Self.talespin, "--decode"], input: "[440, 453]\n258 403").output == "Once upon a time\n")
   }
 }

@@ -2,6 +2,7 @@ import Glibc
 import JSON
 import Terminal
 import Testing
+import TestSupport
 
 struct ProgramTests {
   @Test("hoof, hoof help, --help and --version answer on standard output with exit code 0")
@@ -61,18 +62,17 @@ struct ProgramTests {
 struct AtomicFileTests {
   @Test("an existing file is replaced only when asked, and no temporary file stays")
   func replace() throws {
-    let folder = "/tmp/hoof-atomic-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-    mkdir(folder, 0o700)
-    defer { _ = Subprocess.shell("rm -r \(folder)") }
+    let scratch = try TemporaryFolder()
+    let folder = scratch.path
     try AtomicFile.write("one", to: "\(folder)/a", force: false)
     #expect(throws: CommandError("the output exists already", at: "\(folder)/a", advice: "--force replaces it")) {
       try AtomicFile.write("two", to: "\(folder)/a", force: false)
     }
-    #expect(readFile("\(folder)/a") == "one")
+    #expect(try TestFiles.text("\(folder)/a") == "one")
     try AtomicFile.write("two", to: "\(folder)/a", force: true)
-    #expect(readFile("\(folder)/a") == "two")
+    #expect(try TestFiles.text("\(folder)/a") == "two")
     #expect(throws: CommandError.self) { try AtomicFile.write("x", to: "\(folder)/none/a", force: false) }
-    #expect(Subprocess.shell("ls -A \(folder)").output == "a\n")
+    #expect(scratch.names() == ["a"])
   }
 
   @Test("messages stay on one line whatever a file is called")

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 
 /// Runs the built `hoof` beside the test bundle.
 struct Subprocess {
@@ -22,17 +23,19 @@ struct Subprocess {
   static func shell(_ line: String) -> Subprocess { run("/bin/sh", ["-c", line], input: "", environment: ["HOOF": binary]) }
 
   private static func run(_ program: String, _ words: [String], input: String, environment: [String: String]) -> Subprocess {
-    let base = "/tmp/hoof-command-test-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-    defer { for suffix in ["in", "out", "err"] { unlink("\(base).\(suffix)") } }
-    writeFile("\(base).in", input)
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    posix_spawn_file_actions_addopen(&actions, 0, "\(base).in", O_RDONLY, 0)
-    posix_spawn_file_actions_addopen(&actions, 1, "\(base).out", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-    posix_spawn_file_actions_addopen(&actions, 2, "\(base).err", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-    let status = spawn(program, words, &actions, environment)
-    return Subprocess(status: status, output: readFile("\(base).out"), errors: readFile("\(base).err"))
+    do {
+      let folder = try TemporaryFolder()
+      try folder.write("in", input)
+      var actions = posix_spawn_file_actions_t()
+      posix_spawn_file_actions_init(&actions)
+      defer { posix_spawn_file_actions_destroy(&actions) }
+      posix_spawn_file_actions_addopen(&actions, 0, folder.file("in"), O_RDONLY, 0)
+      posix_spawn_file_actions_addopen(&actions, 1, folder.file("out"), O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+      posix_spawn_file_actions_addopen(&actions, 2, folder.file("err"), O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+      let status = spawn(program, words, &actions, environment)
+      return Subprocess(
+        status: status, output: try TestFiles.text(folder.file("out")), errors: try TestFiles.text(folder.file("err")))
+    } catch { return Subprocess(status: -1, output: "", errors: "not started: \(error)") }
   }
 
   private static func spawn(
@@ -57,19 +60,4 @@ struct Subprocess {
     while waitpid(process, &state, 0) < 0, errno == EINTR {}
     return state & 0x7f == 0 ? state >> 8 & 0xff : 128 + state & 0x7f
   }
-}
-
-func readFile(_ path: String) -> String {
-  guard let file = fopen(path, "r") else { return "" }
-  defer { fclose(file) }
-  var bytes: [UInt8] = []
-  var chunk = [UInt8](repeating: 0, count: 65536)
-  while case let count = fread(&chunk, 1, chunk.count, file), count > 0 { bytes += chunk.prefix(count) }
-  return String(decoding: bytes, as: UTF8.self)
-}
-
-func writeFile(_ path: String, _ text: String) {
-  guard let file = fopen(path, "w") else { return }
-  defer { fclose(file) }
-  fputs(text, file)
 }

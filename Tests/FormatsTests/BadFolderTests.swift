@@ -3,6 +3,7 @@ import Glibc
 import JSON
 import TensorCore
 import Testing
+import TestSupport
 
 @Suite("Bad Hugging Face folders: one-line errors that name file and field")
 struct BadFolderTests {

@@ -3,6 +3,7 @@ import Glibc
 import JSON
 import TensorCore
 import Testing
+import TestSupport
 
 @Suite("Bad .hoof files: one-line errors that name file and field")
 struct HoofFileTests {

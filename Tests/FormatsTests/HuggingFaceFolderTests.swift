@@ -1,13 +1,14 @@
 import Formats
 import TensorCore
 import Testing
+import TestSupport
 
 @Suite("Hugging Face folders")
 struct HuggingFaceFolderTests {
-  @Test("single and sharded folders of one model agree", .enabled(if: SharedModels.areThere, "the shared models are not there"))
+  @Test("single and sharded folders of one model agree", .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)))
   func singleAndSharded() throws {
-    let single = try ModelSource.open(path: SharedModels.path("stories260K"))
-    let sharded = try ModelSource.open(path: SharedModels.path("stories260K-bf16-sharded"))
+    let single = try ModelSource.open(path: SharedData.path("models/stories260K"))
+    let sharded = try ModelSource.open(path: SharedData.path("models/stories260K-bf16-sharded"))
     #expect(single.config == sharded.config)
     #expect(single.config.layers == Array(repeating: .init(queryHeads: 8, keyHeads: 4, intermediateSize: 172), count: 5))
     #expect(single.config.eosTokens == [1, 2])
@@ -27,11 +28,11 @@ struct HuggingFaceFolderTests {
   }
 
   @Test(
-    "real models go into a .hoof file unchanged", .enabled(if: SharedModels.areThere, "the shared models are not there"),
+    "real models go into a .hoof file unchanged", .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)),
     arguments: ["stories260K", "stories260K-bf16-sharded", "talespin-15m", "talespin-tiny"])
   func realModels(name: String) throws {
     let folder = try TemporaryFolder()
-    let source = try ModelSource.open(path: SharedModels.path(name))
+    let source = try ModelSource.open(path: SharedData.path("models/\(name)"))
     try source.checkFinite()
     try ModelImport(source).write(to: folder.file("out.hoof"), threads: 2)
     let copy = try ModelSource.open(path: folder.file("out.hoof"))

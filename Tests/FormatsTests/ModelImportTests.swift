@@ -4,6 +4,7 @@ import JSON
 import Synchronization
 import TensorCore
 import Testing
+import TestSupport
 
 @Suite("Writing .hoof files")
 struct ModelImportTests {

@@ -1,8 +1,8 @@
+@testable import Formats
 import Glibc
 import TensorCore
 import Testing
-
-@testable import Formats
+import TestSupport
 
 @Suite("Files appear under their name only when they are complete")
 struct OutputFileTests {

@@ -1,6 +1,7 @@
 @testable import Formats
 import TensorCore
 import Testing
+import TestSupport
 
 @Suite("Safetensors headers")
 struct SafetensorsTests {

@@ -1,5 +1,6 @@
 import Formats
 import TensorCore
+import TestSupport
 
 /// Small made-up models, and how tests read weights.
 enum SmallModels {

@@ -27,8 +27,8 @@ struct ContinuationTests {
 
   @Test("a killed study continues where it was and reports the same numbers to the last bit")
   func resume() throws {
-    let path = "/tmp/hoof-journal-\(getpid()).jsonl"
-    defer { unlink(path) }
+    let folder = try TemporaryFolder()
+    let path = folder.file("journal")
     let study = try Self.study()
     let expected = Self.report(try study.run(), study)
     var calls = 0
@@ -44,11 +44,16 @@ struct ContinuationTests {
     fputs("{\"group\":0,\"layer\":4,\"outc", file)
     fclose(file)
 
-    let journal = try StudyJournal(path: path, identity: "one", plan: study.plan, resuming: true)
-    // The first call was the full model's pass, which is not kept.
-    #expect(journal.count == 3)
-    let result = try study.run(journal: journal)
-    #expect(Self.report(result, study) == expected)
+    do {
+      let journal = try StudyJournal(path: path, identity: "one", plan: study.plan, resuming: true)
+      // The first call was the full model's pass, which is not kept.
+      #expect(journal.count == 3)
+      let result = try study.run(journal: journal)
+      #expect(Self.report(result, study) == expected)
+      #expect(throws: JournalError.inUse(path: path)) {
+        _ = try StudyJournal(path: path, identity: "one", plan: study.plan, resuming: true)
+      }
+    }
     #expect(throws: JournalError.otherStudy(path: path)) {
       _ = try StudyJournal(path: path, identity: "two", plan: study.plan, resuming: true)
     }

@@ -16,21 +16,9 @@ public enum SharedData {
   public static var isHere: Bool { has("reference/README.md") }
 
   /// The reason a skipped test gives.
-  public static let absent = "the reference data in ../shared is absent"
+  public static let absent = "the real models, texts and reference numbers of ../shared are absent"
 
   public static func json(_ relative: String) throws -> JSON { try JSON(parsing: bytes(relative)) }
 
-  public static func bytes(_ relative: String) throws -> [UInt8] {
-    guard let file = fopen(path(relative), "rb") else { throw Missing(path: path(relative)) }
-    defer { fclose(file) }
-    var bytes: [UInt8] = []
-    var block = [UInt8](repeating: 0, count: 1 << 20)
-    while true {
-      let count = fread(&block, 1, block.count, file)
-      guard count > 0 else { return bytes }
-      bytes += block[0..<count]
-    }
-  }
-
-  public struct Missing: Error { public let path: String }
+  public static func bytes(_ relative: String) throws -> [UInt8] { try TestFiles.read(path(relative)) }
 }

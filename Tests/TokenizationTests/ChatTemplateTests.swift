@@ -1,5 +1,6 @@
 import JSON
 import Testing
+import TestSupport
 import Tokenization
 
 @Suite("Chat templates")
@@ -63,15 +64,15 @@ struct ChatTemplateTests {
     #expect(throws: TokenizerError.self) { try zephyr.render([.init(role: "tool", content: "x")]) }
   }
 
-  @Test("the published chat vectors are reproduced", .enabled(if: SharedFiles.arePresent, SharedFiles.absence))
+  @Test("the published chat vectors are reproduced", .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)))
   func vectors() throws {
     let folder = "tokenizers/llama3-128k"
-    let tokenizer = try SharedFiles.tokenizer(folder)
-    let config = try SharedFiles.json("\(folder)/tokenizer_config.json")
+    let tokenizer = try SharedTokenizers.open(folder)
+    let config = try SharedData.json("\(folder)/tokenizer_config.json")
     let chat = try ChatTemplate(
       try #require(config["chat_template"]?.string), bos: try #require(config["bos_token"]?.string),
       eos: try #require(config["eos_token"]?.string))
-    let rows = try #require(try SharedFiles.json("\(folder)/chat_vectors.json").array)
+    let rows = try #require(try SharedData.json("\(folder)/chat_vectors.json").array)
     #expect(rows.count == 3)
     for row in rows {
       let messages = try #require(row["messages"]?.array).map { message in

@@ -1,5 +1,6 @@
 import JSON
 import Testing
+import TestSupport
 import Tokenization
 
 @Suite("Random input")
@@ -65,9 +66,9 @@ struct FuzzTests {
 
   @Test(
     "published byte-level tokenizers give random Unicode back",
-    .enabled(if: SharedFiles.arePresent, SharedFiles.absence), arguments: ["tokenizers/llama3-128k", "models/talespin-15m"])
+    .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)), arguments: ["tokenizers/llama3-128k", "models/talespin-15m"])
   func publishedRoundTrip(folder: String) throws {
-    let tokenizer = try SharedFiles.tokenizer(folder)
+    let tokenizer = try SharedTokenizers.open(folder)
     var generator = SeededGenerator(state: 6)
     for _ in 0..<400 {
       let text = randomText(&generator, scalars: Int.random(in: 0...200, using: &generator))

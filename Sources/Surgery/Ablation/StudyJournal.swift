@@ -5,6 +5,7 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
   case cannotWrite(path: String, reason: String)
   case otherStudy(path: String)
   case damaged(path: String, line: Int)
+  case inUse(path: String)
 
   public var description: String {
     switch self {
@@ -12,6 +13,7 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
     case .otherStudy(let path):
       "\(path): this journal is of another study (model, calibration or options differ); give another -o, or remove it to start afresh"
     case .damaged(let path, let line): "\(path): line \(line) of the journal is damaged; remove the file to start afresh"
+    case .inUse(let path): "\(path): another process is working on this study"
     }
   }
 }
@@ -37,13 +39,27 @@ public final class StudyJournal {
   public init(path: String, identity: String, plan: StudyPlan, resuming: Bool) throws(JournalError) {
     self.path = path
     self.plan = plan
-    let flags = O_RDWR | O_CREAT | O_CLOEXEC | (resuming ? 0 : O_TRUNC)
-    descriptor = open(path, flags, 0o644)
+    let isNew = access(path, F_OK) != 0
+    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else { throw .inUse(path: path) }
+    do throws(JournalError) {
+      if !resuming { ftruncate(descriptor, 0) }
+      try load(identity: identity)
+    } catch {
+      // A disk too full for the first line: nothing was measured, so nothing is left behind.
+      if isNew { unlink(path) }
+      throw error
+    }
+  }
+
+  private func load(identity: String) throws(JournalError) {
     let lines = readAll().split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     // A kill may leave half a line behind the last newline; it is cut off and measured again.
     let whole = lines.dropLast()
     if whole.isEmpty {
+      // Half of a first line is a kill's; anything else is somebody's file.
+      guard StudyJournal.opening.starts(with: lines[0].prefix(StudyJournal.opening.count)) else { throw .damaged(path: path, line: 1) }
       ftruncate(descriptor, 0)
       lseek(descriptor, 0, SEEK_SET)
       try write(header(identity))
@@ -67,6 +83,9 @@ public final class StudyJournal {
   /// Removes the journal of a finished study.
   public func remove() { unlink(path) }
 
+  /// How every journal begins.
+  private static let opening = Array(#"{"format":"hoof-ablation-journal","#.utf8)
+
   private func header(_ identity: String) -> JSON {
     [
       "format": "hoof-ablation-journal", "version": 1, "identity": .string(identity),
@@ -80,7 +99,9 @@ public final class StudyJournal {
       guard let value = try? JSON(parsing: Array(line)) else { throw .damaged(path: path, line: index + 1) }
       if index == 0 {
         guard value["identity"]?.string == identity else { throw .otherStudy(path: path) }
-        guard let stored = StudyPlan(journal: value) else { throw .damaged(path: path, line: 1) }
+        guard let stored = StudyPlan(journal: value), stored.groups.last?.upperBound == plan.groups.last?.upperBound else {
+          throw .damaged(path: path, line: 1)
+        }
         plan = stored
       } else {
         let outcomes = value["outcomes"]?.array?.map { $0.array?.compactMap(PromptOutcome.init) ?? [] }
@@ -120,9 +141,12 @@ extension StudyPlan {
       guard let bounds = pair.array?.compactMap(\.int), bounds.count == 2, bounds[0] >= 0, bounds[0] < bounds[1] else { return nil }
       return bounds[0]..<bounds[1]
     }
-    guard let groups, groups.count == value["groups"]?.array?.count, let rows = value["rows_per_batch"]?.int, rows > 0,
-      let keeps = value["keeps_logits"]?.bool, let chunk = value["rows_per_chunk"]?.int, chunk > 0
+    let sizes = 1...1 << 30
+    guard let groups, groups.count == value["groups"]?.array?.count, let rows = value["rows_per_batch"]?.int, sizes.contains(rows),
+      let keeps = value["keeps_logits"]?.bool, let chunk = value["rows_per_chunk"]?.int, sizes.contains(chunk)
     else { return nil }
+    // Every prompt once, in order.
+    guard zip([0] + groups.map(\.upperBound), groups).allSatisfy({ $0 == $1.lowerBound }) else { return nil }
     self.groups = groups
     (rowsPerBatch, keepsLogits, rowsPerChunk) = (rows, keeps, chunk)
   }
@@ -135,7 +159,8 @@ extension PromptOutcome {
 
   init?(_ json: JSON) {
     guard let values = json.array, values.count == 6, let positions = values[0].int, let agreements = values[5].int,
-      let divergence = values[1].double, let last = values[2].double, let greatest = values[3].double, let loss = values[4].double
+      let divergence = values[1].double, let last = values[2].double, let greatest = values[3].double, let loss = values[4].double,
+      (1...1 << 30).contains(positions), (0...positions).contains(agreements)
     else { return nil }
     self.init(
       positions: positions, divergence: divergence, lastDivergence: last, greatestDivergence: greatest, loss: loss, agreements: agreements)

@@ -18,6 +18,8 @@ public struct StudyOptions: Sendable, Equatable {
 
   /// One of several parts of a study that run apart: 0-based index of count.
   public struct Shard: Sendable, Equatable {
+    /// Far more than models have layers; what a report may claim.
+    public static let mostParts = 65536
     public var index: Int, count: Int
     public init(index: Int, count: Int) {
       self.index = index
@@ -40,6 +42,19 @@ public struct StudyOptions: Sendable, Equatable {
   public var firingThreshold: Float = 0.02
 
   public init() {}
+
+  /// Everything that determines the numbers, the same text in every process; sets print in another order each time.
+  /// Without the shard, so that all parts of a study share it.
+  public var identity: String {
+    let layers: String
+    switch heads {
+    case .none: layers = "none"
+    case .all: layers = "all"
+    case .layers(let chosen): layers = chosen.sorted().map(String.init).joined(separator: ",")
+    }
+    return "sublayers=\(sublayers) heads=\(layers) key-heads=\(keyHeads) neurons=\(neurons) proxies=\(proxies) "
+      + "replacement=\(replacement.rawValue) drop=\(suggestDrop) one-shot=\(oneShot) firing=\(firingThreshold)"
+  }
 
   /// What is taken out of one layer: whatever still runs the layer's MLP first, so that it is one block of rows, and heads as neighbours.
   public func components(of layer: Int, _ config: LlamaConfig) -> [Component] {

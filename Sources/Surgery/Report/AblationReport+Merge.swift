@@ -9,7 +9,8 @@ public enum MergeError: Error, Sendable, Equatable, CustomStringConvertible {
     switch self {
     case .notAPart(let path, let reason): "\(path): \(reason)"
     case .differs(let path, let field): "\(path): its \(field) differs from the first part's; parts must come from one study"
-    case .missing(let parts, let count): "part \(parts.map { String($0 + 1) }.joined(separator: ", ")) of \(count) is missing"
+    case .missing(let parts, let count):
+      "part \(parts.prefix(8).map { String($0 + 1) }.joined(separator: ", "))\(parts.count > 8 ? "…" : "") of \(count) is missing"
     }
   }
 }
@@ -21,7 +22,8 @@ extension AblationReport {
     for part in parts {
       guard part.report["format"]?.string == "hoof-ablation" else { throw .notAPart(path: part.path, reason: "not a hoof ablation report") }
       guard part.report["version"]?.int == 1 else { throw .notAPart(path: part.path, reason: "a report of another version") }
-      guard let number = part.report["shard"]?["index"]?.int, let count = part.report["shard"]?["count"]?.int, number > 0, number <= count
+      guard let number = part.report["shard"]?["index"]?.int, let count = part.report["shard"]?["count"]?.int, number > 0, number <= count,
+        count <= StudyOptions.Shard.mostParts
       else {
         throw .notAPart(path: part.path, reason: "not a part of a sharded study (no 'shard')")
       }
@@ -35,7 +37,9 @@ extension AblationReport {
     guard missing.isEmpty else { throw .missing(parts: missing, count: count) }
     for part in ordered.values {
       guard part.report["shard"]?["count"] == first.report["shard"]?["count"] else { throw .differs(path: part.path, field: "shard count") }
-      for (field, key) in [("model", "fingerprint"), ("calibration", "sha256"), ("calibration", "max_tokens")] {
+      for (field, key) in [
+        ("model", "fingerprint"), ("calibration", "sha256"), ("calibration", "max_tokens"), ("calibration", "tokens"), ("shard", "study"),
+      ] {
         guard part.report[field]?[key] == first.report[field]?[key] else { throw .differs(path: part.path, field: "\(field).\(key)") }
       }
       guard part.report["ablation"] == first.report["ablation"] else { throw .differs(path: part.path, field: "ablation") }

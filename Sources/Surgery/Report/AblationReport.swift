@@ -43,7 +43,11 @@ public struct AblationReport: Sendable {
       "ablation": .string(options.replacement.rawValue), "backend": .string(backend), "seconds": .double(seconds),
       "baseline": ["cross_entropy": .double(result.baseline.crossEntropy), "perplexity": .double(result.baseline.perplexity)],
     ]
-    if let shard = options.shard { report["shard"] = ["index": .int(shard.index + 1), "count": .int(shard.count)] }
+    if let shard = options.shard {
+      report["shard"] = [
+        "index": .int(shard.index + 1), "count": .int(shard.count), "study": .string(options.identity),
+      ]
+    }
 
     let outcomes = result.outcomes.sorted { AblationReport.order($0.key) < AblationReport.order($1.key) }
     var sections: [String: [JSON]] = ["layers": []]

@@ -50,7 +50,8 @@ struct AblationRun {
 
   func run() throws {
     Interrupt.catchSignals()
-    try refuseExisting()
+    try checkOutputs(arguments, report: output, inputs: [modelPath, calibrationPath])
+    try refuseStaleJournal()
     let source = try Models.open(modelPath)
     try check(source)
     let calibration = try readCalibration(source)
@@ -80,6 +81,7 @@ struct AblationRun {
     progress.finish()
     let seconds = (ContinuousClock.now - start) / .seconds(1)
     guard result.baseline.crossEntropy.isFinite else {
+      journal?.remove()
       throw CommandError(
         "the model's own loss is not a number", at: modelPath, advice: "its weights overflow: check the file it was made from")
     }
@@ -93,17 +95,12 @@ struct AblationRun {
     journal?.remove()
   }
 
-  /// Before hours of work, not after.
-  private func refuseExisting() throws {
-    for path in [output, arguments.string("html")].compactMap({ $0 }) {
-      if !arguments.has("force"), access(path, F_OK) == 0 {
-        throw CommandError("the output exists already", at: path, advice: "--force replaces it")
-      }
-      let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-      guard access(folder, W_OK) == 0 else {
-        throw CommandError(
-          "cannot write the report: \(String(cString: strerror(errno)))", at: folder, advice: "choose another folder with -o")
-      }
+  private var journalPath: String? { output.map { $0 + ".journal" } }
+
+  private func refuseStaleJournal() throws {
+    if let path = journalPath, !arguments.has("resume"), access(path, F_OK) == 0 {
+      throw CommandError(
+        "an interrupted study left its journal", at: path, advice: "--resume goes on from there; remove the file to start afresh")
     }
   }
 
@@ -129,17 +126,15 @@ struct AblationRun {
   private func openJournal(
     _ fingerprint: String, _ calibration: Calibration, _ backend: any ComputeBackend, _ plan: StudyPlan
   ) throws -> StudyJournal? {
-    guard let output else { return nil }
-    let path = output + ".journal"
+    guard let path = journalPath else { return nil }
     let kind = backend.name.prefix { $0.isLetter }
-    let identity = [fingerprint, calibration.sha256, "\(calibration.maxTokens)", "\(arguments.has("no-bos"))", "\(options)", String(kind)]
+    let shard = options.shard.map { "\($0.index)/\($0.count)" } ?? "whole"
+    let identity = [
+      fingerprint, calibration.sha256, "\(calibration.maxTokens)", "\(arguments.has("no-bos"))", options.identity, shard, String(kind),
+    ]
     var hash = SHA256()
     hash.update(identity.joined(separator: "\n"))
     let resumes = arguments.has("resume")
-    if !resumes, access(path, F_OK) == 0 {
-      throw CommandError(
-        "an interrupted study left its journal", at: path, advice: "--resume goes on from there; remove the file to start afresh")
-    }
     let journal = try StudyJournal(path: path, identity: hash.hexDigest(), plan: plan, resuming: resumes)
     if resumes, !arguments.has("quiet") { Output.note("hoof: \(journal.count) finished pieces found in \(path)") }
     return journal

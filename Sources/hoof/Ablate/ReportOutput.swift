@@ -1,4 +1,5 @@
 import Formats
+import Glibc
 import JSON
 import Surgery
 import Terminal
@@ -13,8 +14,42 @@ func write(_ report: AblationReport, _ arguments: Arguments, to path: String?) t
   try Output.write(arguments.has("json") ? text : ReportText.text(report.json))
 }
 
+/// Whether the files can be written, before hours of work instead of after.
+/// - Parameter inputs: what is read; not even --force writes over it.
+func checkOutputs(_ arguments: Arguments, report: String?, inputs: [String]) throws {
+  let paths = [report, arguments.string("html")].compactMap { $0 }
+  if paths.count == 2, paths[0] == paths[1] { throw UsageError(command: "ablate", "-o and --html name the same file") }
+  let sources = inputs.compactMap(FileIdentity.init)
+  for path in paths {
+    if let found = FileIdentity(path) {
+      if found.isFolder { throw CommandError("the output is a folder", at: path, advice: "give a file name") }
+      if sources.contains(where: { $0.device == found.device && $0.node == found.node }) {
+        throw CommandError("the output is one of the inputs", at: path, advice: "choose another name")
+      }
+      if !arguments.has("force") { throw CommandError("the output exists already", at: path, advice: "--force replaces it") }
+    }
+    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    guard access(folder, W_OK) == 0 else {
+      throw CommandError("cannot write the report: \(String(cString: strerror(errno)))", at: folder, advice: "choose another folder")
+    }
+  }
+}
+
+/// What a path leads to, whatever it is called.
+private struct FileIdentity {
+  let device: UInt, node: UInt, isFolder: Bool
+
+  init?(_ path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    (device, node) = (UInt(status.st_dev), UInt(status.st_ino))
+    isFolder = status.st_mode & S_IFMT == S_IFDIR
+  }
+}
+
 /// `hoof ablate --merge PART.json… -o OUT`
 func mergeReports(_ arguments: Arguments) throws {
+  try checkOutputs(arguments, report: arguments.string("output"), inputs: arguments.all("MODEL"))
   var parts: [(path: String, report: JSON)] = []
   for path in arguments.all("MODEL") { parts.append((path, try readJSON(path))) }
   try write(try AblationReport(merging: parts), arguments, to: arguments.string("output"))

@@ -17,7 +17,7 @@ struct ShardArgument {
         guard let index = Output.environment(rank).flatMap(Int.init), let count = Output.environment(size).flatMap(Int.init) else {
           continue
         }
-        guard count > 0, (0..<count).contains(index) else {
+        guard (1...StudyOptions.Shard.mostParts).contains(count), (0..<count).contains(index) else {
           throw UsageError(command: "ablate", "--shard auto: \(rank)=\(index), \(size)=\(count)")
         }
         shard = .init(index: index, count: count)
@@ -27,7 +27,9 @@ struct ShardArgument {
       throw UsageError(command: "ablate", "--shard auto: neither mpirun nor srun started this process; give --shard I/N")
     }
     let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-    guard parts.count == 2, let number = parts[0], let count = parts[1], count > 0, (1...count).contains(number) else {
+    guard parts.count == 2, let number = parts[0], let count = parts[1],
+      (1...StudyOptions.Shard.mostParts).contains(count), (1...count).contains(number)
+    else {
       throw UsageError(command: "ablate", "--shard takes I/N with I from 1 to N, as in 2/4, or auto; not '\(text)'")
     }
     shard = .init(index: number - 1, count: count)
