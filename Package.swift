@@ -22,7 +22,7 @@ let package = Package(
       name: "BackendCPU", dependencies: ["TensorCore", "CKernels", "COpenBLAS"],
       linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .target(name: "BackendCUDA", dependencies: ["TensorCore", "CKernels"]),
-    .target(name: "TensorTesting", dependencies: ["TensorCore", "JSON"], swiftSettings: optimized),
+    .target(name: "TensorTesting", dependencies: ["TensorCore", "CKernels", "JSON"], swiftSettings: optimized),
 
     // Models and what is done to them; none of these may import a backend
     .target(name: "JSON"),
@@ -42,7 +42,7 @@ let package = Package(
     .target(name: "Terminal"),
     .executableTarget(
       name: "hoof",
-      dependencies: ["Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "TensorTesting"]),
+      dependencies: ["Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "COpenBLAS", "TensorTesting"]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels", "JSON"]),

@@ -5,16 +5,20 @@ extension CPUBackend {
   /// shorter than `grain` unless `count` is, so a job too small to share runs on the caller. `body` must not care how the range is cut.
   func parallel(_ count: Int, grain: Int, _ body: (Range<Int>) -> Void) {
     guard count > 0 else { return }
-    let largest = count / max(1, grain)
-    // More pieces than workers: one that is held up (another process, a longer sequence) does not hold up the rest.
-    let pieces = min(largest, threads * CPUBackend.piecesPerThread)
-    guard threads > 1, pieces > 1 else { return body(0..<count) }
+    let grain = max(1, grain)
+    guard threads > 1, count >= 2 * grain else { return body(0..<count) }
+    // Guided self-scheduling (Polychronopoulos and Kuck, 1987): large pieces first, small ones at the end, so that nobody waits long for
+    // the last, whatever holds a worker up.
     let next = Atomic(0)
     workers.run {
-      while true {
-        let piece = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard piece < pieces else { return }
-        body(count * piece / pieces..<count * (piece + 1) / pieces)
+      var start = next.load(ordering: .relaxed)
+      while start < count {
+        let size = min(count - start, max(grain, (count - start) / (2 * self.threads)))
+        // A remainder too small for a piece of its own goes with this one.
+        let end = count - start - size < grain ? count : start + size
+        let attempt = next.weakCompareExchange(expected: start, desired: end, ordering: .relaxed)
+        if attempt.exchanged { body(start..<end) }
+        start = attempt.exchanged ? next.load(ordering: .relaxed) : attempt.original
       }
     }
   }
@@ -32,6 +36,5 @@ extension CPUBackend {
     return body(block)
   }
 
-  private static var piecesPerThread: Int { 4 }
   private static var floatsPerPiece: Int { 4_096 }
 }

@@ -34,7 +34,7 @@
 
 typedef void (*pack_a)(const float *, size_t, int, size_t, size_t, size_t, size_t, float *);
 typedef void (*pack_b)(enum hoof_simd, enum hoof_type, const uint8_t *, size_t, int, size_t, size_t, size_t, size_t, float *);
-typedef void (*multiply)(const float *, const float *, size_t, size_t, size_t, float, float *, size_t);
+typedef void (*multiply)(const float *, size_t, const float *, size_t, size_t, size_t, float, float *, size_t);
 static const pack_a packs_a[] = LEVELS(pack_a);
 static const pack_b packs_b[] = LEVELS(pack_b);
 static const multiply multiplies[] = LEVELS(multiply);
@@ -54,6 +54,7 @@ void hoof_gemm_pack_b(
 }
 
 void hoof_gemm_multiply(
-    enum hoof_simd simd, const float *a, const float *b, size_t rows, size_t columns, size_t depth, float beta, float *out, size_t stride) {
-  multiplies[simd](a, b, rows, columns, depth, beta, out, stride);
+    enum hoof_simd simd, const float *a, size_t a_stride, const float *b, size_t rows, size_t columns, size_t depth, float beta, float *out,
+    size_t stride) {
+  multiplies[simd](a, a_stride, b, rows, columns, depth, beta, out, stride);
 }

@@ -129,8 +129,8 @@ static void NAME(pack_b)(
 
 /// `height` rows by `vectors` vectors of out, held in registers over the whole depth.
 INLINE void NAME(tile)(
-    const int height, const int vectors, const float *a, const float *b, size_t columns, size_t depth, float beta, float *out,
-    size_t stride) {
+    const int height, const int vectors, const float *a, size_t a_stride, const float *b, size_t columns, size_t depth, float beta,
+    float *out, size_t stride) {
   VECTOR sum[ROWS][2];
   _Pragma("unroll") for (int m = 0; m < height; m++) {
     _Pragma("unroll") for (int v = 0; v < vectors; v++) sum[m][v] = (VECTOR)(0.0f);
@@ -143,7 +143,7 @@ INLINE void NAME(tile)(
     VECTOR column[2];
     _Pragma("unroll") for (int v = 0; v < vectors; v++) column[v] = *(const VECTOR *)(const void *)(b + v * LANES);
     _Pragma("unroll") for (int m = 0; m < height; m++) {
-      VECTOR value = (VECTOR)(a[m * hoof_gemm_row + (ptrdiff_t)k]);
+      VECTOR value = (VECTOR)(a[(size_t)m * a_stride + k]);
       _Pragma("unroll") for (int v = 0; v < vectors; v++) sum[m][v] = value * column[v] + sum[m][v];
     }
   }
@@ -167,11 +167,11 @@ INLINE void NAME(tile)(
   }
 }
 
-typedef void (*NAME(tile_function))(const float *, const float *, size_t, size_t, float, float *, size_t);
+typedef void (*NAME(tile_function))(const float *, size_t, const float *, size_t, size_t, float, float *, size_t);
 #define TILE(height, vectors) \
   static void NAME(tile_##height##x##vectors)( \
-      const float *a, const float *b, size_t columns, size_t depth, float beta, float *out, size_t stride) { \
-    NAME(tile)(height, vectors, a, b, columns, depth, beta, out, stride); \
+      const float *a, size_t a_stride, const float *b, size_t columns, size_t depth, float beta, float *out, size_t stride) { \
+    NAME(tile)(height, vectors, a, a_stride, b, columns, depth, beta, out, stride); \
   }
 #define TILES(height) TILE(height, 1) TILE(height, 2)
 #define ENTRY(height) {NAME(tile_##height##x1), NAME(tile_##height##x2)}
@@ -195,7 +195,7 @@ static const NAME(tile_function) NAME(tiles)[ROWS][2] = {
 
 /// The sliver of b stays in the first cache while tiles of a pass by; tiles are of equal height, so that none is too low to fill the pipes.
 static void NAME(multiply)(
-    const float *a, const float *b, size_t rows, size_t columns, size_t depth, float beta, float *out, size_t stride) {
+    const float *a, size_t a_stride, const float *b, size_t rows, size_t columns, size_t depth, float beta, float *out, size_t stride) {
   size_t tiles = (rows + ROWS - 1) / ROWS;
   if (tiles == 0) return;
   size_t height = rows / tiles, taller = rows % tiles;
@@ -205,7 +205,7 @@ static void NAME(multiply)(
     size_t m = 0;
     for (size_t t = 0; t < tiles; t++) {
       size_t tall = height + (t < taller);
-      NAME(tiles)[tall - 1][second](a + m * hoof_gemm_row, b, width, depth, beta, out + m * stride + n, stride);
+      NAME(tiles)[tall - 1][second](a + m * a_stride, a_stride, b, width, depth, beta, out + m * stride + n, stride);
       m += tall;
     }
   }

@@ -13,6 +13,11 @@ public enum RandomModel {
     bosToken: 128_000, eosTokens: [128_001], layers: Array(repeating: .init(queryHeads: 32, keyHeads: 8, intermediateSize: 8192), count: 16)
   )
 
+  /// Small enough to be made and studied in a moment.
+  public static let tiny = LlamaConfig(
+    hiddenSize: 64, headDim: 16, vocabularySize: 512, contextLength: 256, tiedEmbeddings: true, bosToken: 256, eosTokens: [257],
+    layers: Array(repeating: .init(queryHeads: 4, keyHeads: 2, intermediateSize: 128), count: 3))
+
   /// Writes `folder` (made when it is not there): normal weights of deviation 0.02, those that write to the residual stream smaller by
   /// sqrt(2·layers) as in GPT-2, norms around 1. The bytes depend on `seed` alone, not on the number of threads.
   /// - Parameters:

@@ -1,5 +1,3 @@
-import Dispatch
-import Glibc
 import TensorCore
 
 /// The roofs a result is judged by, measured on the same machine in the same run.
@@ -31,8 +29,7 @@ public struct MachinePeaks: Sendable {
       let product = OpCatalogue.matmul(size, size, size, .right)
       peaks.sgemm = max(peaks.sgemm, Double(product.flops) / (try best(product, on: backend, 2 * seconds)))
     }
-    if isOnHost(backend) {
-      let plain = HostMemoryPass(byteCount: 4 * rows * columns)
+    if isOnHost(backend), let plain = HostMemoryPass(byteCount: 8 * rows * columns) {
       peaks.read = max(peaks.read, plain.readRate(seconds))
       peaks.copy = max(peaks.copy, plain.copyRate(seconds))
     }
@@ -40,8 +37,9 @@ public struct MachinePeaks: Sendable {
   }
 
   /// Seconds the work takes at the least, and which roof that is: "memory" or "sgemm".
-  func bound(bytes: Int, flops: Int) -> (seconds: Double, isMemory: Bool, roof: String) {
-    let (memory, compute) = (Double(bytes) / max(read, copy), Double(flops) / sgemm)
+  /// `memory`: bytes a second, where they were measured beside the work itself.
+  func bound(bytes: Int, flops: Int, memory: Double? = nil) -> (seconds: Double, isMemory: Bool, roof: String) {
+    let (memory, compute) = (Double(bytes) / (memory ?? max(read, copy)), Double(flops) / sgemm)
     return (max(memory, compute), memory >= compute, memory >= compute ? "memory" : "sgemm")
   }
 
@@ -68,85 +66,34 @@ public struct MachinePeaks: Sendable {
 struct Stopwatch {
   let seconds: Double
   let backend: any ComputeBackend
-  /// Runs before each repetition, outside the timed region.
-  var before: (() throws(BackendError) -> Void)?
 
   private static let fewest = 3
   private static let most = 2000
 
-  init(seconds: Double, on backend: any ComputeBackend, before: (() throws(BackendError) -> Void)? = nil) {
+  init(seconds: Double, on backend: any ComputeBackend) {
     self.seconds = seconds
     self.backend = backend
-    self.before = before
   }
 
-  /// Seconds of each repetition; waiting for the device is part of it.
-  func samples(_ run: OpCase.Run) throws(BackendError) -> [Double] {
+  /// Seconds of each repetition. `before` runs before each one, outside the timed region.
+  func samples(
+    _ run: OpCase.Run, before: () throws(BackendError) -> Void = { () throws(BackendError) in }
+  ) throws(BackendError) -> [Double] {
     var samples: [Double] = []
     let start = ContinuousClock.now
     while samples.count < Stopwatch.fewest || (samples.count < Stopwatch.most && ContinuousClock.now - start < .seconds(seconds)) {
-      if let before {
-        try before()
-        try backend.synchronize()
-      }
-      let begin = ContinuousClock.now
-      try run()
-      try backend.synchronize()
-      let elapsed = (ContinuousClock.now - begin).components
-      samples.append(max(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18, 1e-9))
+      try before()
+      samples.append(try time(run))
     }
     return samples
   }
-}
 
-/// Reads and copies of plain host memory by all processors.
-private final class HostMemoryPass: Sendable {
-  private let address: UInt
-  private let byteCount: Int
-  private let workers = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-
-  init(byteCount: Int) {
-    self.byteCount = byteCount
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 64)
-    memset(memory, 1, byteCount)
-    address = UInt(bitPattern: memory)
-  }
-
-  deinit { UnsafeMutableRawPointer(bitPattern: address)!.deallocate() }
-
-  func readRate(_ seconds: Double) -> Double {
-    let part = byteCount / workers / 64 * 64
-    let sums = UnsafeMutablePointer<SIMD8<UInt64>>.allocate(capacity: workers)
-    defer { sums.deallocate() }
-    let target = UInt(bitPattern: sums)
-    return rate(part * workers, seconds) { worker in
-      let words = UnsafePointer<SIMD8<UInt64>>(bitPattern: self.address + UInt(worker * part))!
-      var (a, b) = (SIMD8<UInt64>.zero, SIMD8<UInt64>.zero)
-      for i in stride(from: 0, to: part / 64 - 1, by: 2) {
-        a ^= words[i]
-        b ^= words[i + 1]
-      }
-      UnsafeMutablePointer<SIMD8<UInt64>>(bitPattern: target)![worker] = a ^ b
-    }
-  }
-
-  func copyRate(_ seconds: Double) -> Double {
-    let part = byteCount / 2 / workers / 64 * 64
-    return rate(2 * part * workers, seconds) { worker in
-      let source = UnsafeMutableRawPointer(bitPattern: self.address + UInt(worker * part))!
-      memcpy(source + self.byteCount / 2, source, part)
-    }
-  }
-
-  private func rate(_ bytes: Int, _ seconds: Double, _ pass: @escaping @Sendable (Int) -> Void) -> Double {
-    var best = Double.infinity
-    let start = ContinuousClock.now
-    repeat {
-      let begin = ContinuousClock.now
-      DispatchQueue.concurrentPerform(iterations: workers, execute: pass)
-      let elapsed = (ContinuousClock.now - begin).components
-      best = min(best, Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
-    } while ContinuousClock.now - start < .seconds(seconds)
-    return Double(bytes) / best
+  /// Seconds of one call; waiting for the device is part of it.
+  func time(_ run: OpCase.Run) throws(BackendError) -> Double {
+    let begin = ContinuousClock.now
+    try run()
+    try backend.synchronize()
+    let elapsed = (ContinuousClock.now - begin).components
+    return max(Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18, 1e-9)
   }
 }

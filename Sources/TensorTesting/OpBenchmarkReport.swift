@@ -16,10 +16,27 @@ public struct OpBenchmarkReport: Sendable {
     public let repetitions: Int
     public let bytes: Int
     public let flops: Int
+    /// Bytes a second that plain reading reached between the repetitions; nil where memory is not the roof.
+    public let readBetween: Double?
     /// "memory" or "sgemm": which of the machine's peaks this case cannot pass.
-    public internal(set) var roof: String
+    public private(set) var roof = ""
     /// Least possible time by that peak, over the measured time: 1 is the roof.
-    public internal(set) var share: Double
+    public private(set) var share = 0.0
+
+    init(
+      name: String, group: String, shapes: String, dtype: DType, backend: String, seconds: Double, best: Double, repetitions: Int,
+      bytes: Int,
+      flops: Int, readBetween: Double?
+    ) {
+      (self.name, self.group, self.shapes, self.dtype, self.backend) = (name, group, shapes, dtype, backend)
+      (self.seconds, self.best, self.repetitions) = (seconds, best, repetitions)
+      (self.bytes, self.flops, self.readBetween) = (bytes, flops, readBetween)
+    }
+
+    mutating func judge(by peaks: MachinePeaks) {
+      let bound = peaks.bound(bytes: bytes, flops: flops, memory: readBetween)
+      (roof, share) = (bound.roof, bound.seconds / seconds)
+    }
 
     public var bytesPerSecond: Double { Double(bytes) / seconds }
     public var flopsPerSecond: Double { Double(flops) / seconds }
@@ -38,10 +55,10 @@ public struct OpBenchmarkReport: Sendable {
       text += "\(backend): reads \(fixed(peaks.read * 1e-9, 1)) GB/s, copies \(fixed(peaks.copy * 1e-9, 1)) GB/s, "
       text += "sgemm \(fixed(peaks.sgemm * 1e-9, 1)) GFLOP/s\n"
     }
-    let header = ["op", "type", "shape", "backend", "time", "GB/s", "GFLOP/s", "of roof"]
+    let header = ["op", "type", "shape", "backend", "median", "best", "GB/s", "GFLOP/s", "of roof"]
     let lines = rows.map { row in
       [
-        row.name, row.dtype.name, row.shapes, row.backend, duration(row.seconds), fixed(row.bytesPerSecond * 1e-9, 2),
+        row.name, row.dtype.name, row.shapes, row.backend, duration(row.seconds), duration(row.best), fixed(row.bytesPerSecond * 1e-9, 2),
         row.flops == 0 ? "-" : fixed(row.flopsPerSecond * 1e-9, 2), "\(fixed(row.share * 100, 0)) % \(row.roof)",
       ]
     }
@@ -70,7 +87,8 @@ public struct OpBenchmarkReport: Sendable {
             "op": .string(row.name), "group": .string(row.group), "dtype": .string(row.dtype.name), "shape": .string(row.shapes),
             "backend": .string(row.backend), "median_ns": .int(Int((row.seconds * 1e9).rounded())),
             "best_ns": .int(Int((row.best * 1e9).rounded())), "repetitions": .int(row.repetitions),
-            "bytes": .int(row.bytes), "flops": .int(row.flops), "gb_per_second": .double(row.bytesPerSecond * 1e-9),
+            "bytes": .int(row.bytes), "read_between_bytes_per_second": row.readBetween.map { .double($0.rounded()) } ?? nil,
+            "flops": .int(row.flops), "gb_per_second": .double(row.bytesPerSecond * 1e-9),
             "gflop_per_second": .double(row.flopsPerSecond * 1e-9), "roof": .string(row.roof), "share_of_roof": .double(row.share),
           ]
         }),

@@ -2,9 +2,14 @@ import Glibc
 
 /// Writing a whole file so that its final name never shows half of it: temporary name in the same folder, sync, rename.
 public enum AtomicFile {
+  /// Refuses early what `write` would refuse after the work: an existing file without `force`.
+  public static func check(_ path: String, force: Bool) throws(CommandError) {
+    if !force, access(path, F_OK) == 0 { throw exists(path) }
+  }
+
   /// An existing file is replaced only with `force`.
   public static func write(_ text: String, to path: String, force: Bool) throws(CommandError) {
-    if !force, access(path, F_OK) == 0 { throw exists(path) }
+    try check(path, force: force)
     let temporary = "\(path).\(getpid()).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure("create", path, errno) }

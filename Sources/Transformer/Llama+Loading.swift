@@ -60,6 +60,8 @@ private struct TensorLoader {
     }
     let tensor = try Tensor(stored.shape.rows, stored.shape.columns, stored.dtype, on: backend)
     try backend.upload(bytes, into: tensor)
+    // The file's pages have been copied; keeping them mapped in would count the weights twice.
+    stored.release()
     return tensor
   }
 

@@ -6,5 +6,8 @@ struct Command: Sendable {
   let run: @Sendable (Arguments) throws -> Void
 
   /// Every subcommand, in the order of `hoof help`.
-  static let all: [Command] = [.create, .inspect, .ablate, .tokenize, .backends]
+  static let all: [Command] = [.create, .inspect, .ablate, .tokenize, .bench, .backends]
+
+  /// For the developers of hoof: they run and explain themselves like the others, and no list names them.
+  static let hidden: [Command] = [.randomModel]
 }

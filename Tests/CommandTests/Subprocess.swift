@@ -47,7 +47,15 @@ struct Subprocess {
     var variables = (["PATH=\(path)"] + pairs).map { strdup($0) } + [nil]
     defer { for pointer in arguments + variables { free(pointer) } }
     var process = pid_t()
-    guard posix_spawn(&process, program, &actions, nil, &arguments, &variables) == 0 else { return -1 }
+    // Tests run on threads that have signals blocked, which a program would inherit.
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    guard posix_spawn(&process, program, &actions, &attributes, &arguments, &variables) == 0 else { return -1 }
     var state: Int32 = 0
     while waitpid(process, &state, 0) < 0, errno == EINTR {}
     return state & 0x7f == 0 ? state >> 8 & 0xff : 128 + state & 0x7f

@@ -33,8 +33,10 @@ void hoof_gemm_pack_b(
     enum hoof_simd simd, enum hoof_type type, const void *b, size_t row_bytes, int transposed, size_t column, size_t columns, size_t k0,
     size_t depth, float *packed);
 
-/// out[m, n] = Σ_k a·b + beta·out[m, n] over packed pieces; with beta 0 out is not read.
+/// out[m, n] = Σ_k a[m·a_stride + k]·b + beta·out[m, n]; b is packed, a is packed (a_stride = hoof_gemm_row) or lies as it is. With beta 0
+/// out is not read.
 void hoof_gemm_multiply(
-    enum hoof_simd simd, const float *a, const float *b, size_t rows, size_t columns, size_t depth, float beta, float *out, size_t stride);
+    enum hoof_simd simd, const float *a, size_t a_stride, const float *b, size_t rows, size_t columns, size_t depth, float beta, float *out,
+    size_t stride);
 
 #endif

@@ -31,7 +31,8 @@ public struct StudyPlan: Sendable, Equatable {
     rowsPerChunk = min(1024, max(32, min(StudyPlan.chunkBytes, budget / 8) / vocabulary))
 
     // Half for what a group keeps, half for the batch that runs: both grow with the group, so neither starves the other.
-    let left = max(0, budget - 2 * rowsPerChunk * vocabulary)
+    // A third stays free for what a backend's memory pool keeps.
+    let left = max(0, budget - 2 * rowsPerChunk * vocabulary) / 3 * 2
     let rows = lengths.reduce(0, +)
     keepsLogits = rows * vocabulary <= left / 4
     let kept = residuals + (keepsLogits ? vocabulary : 0)
