@@ -118,16 +118,8 @@ INLINE void NAME(row_q4_K)(
     lowered[m] = _mm256_setzero_ps();
   }
   for (size_t b = 0; b < blocks; b++, row += q4_K_bytes) {
-    uint32_t u, v, w;
-    memcpy(&u, row + 4, 4);
-    memcpy(&v, row + 8, 4);
-    memcpy(&w, row + 12, 4);
-    uint64_t high = (uint64_t)((w & 0x0f0f0f0f) | (u >> 2 & 0x30303030));
-    uint64_t high_minima = (uint64_t)((w >> 4 & 0x0f0f0f0f) | (v >> 2 & 0x30303030));
-    __m128i packed_steps = _mm_cvtsi64_si128((long long)((u & 0x3f3f3f3f) | high << 32));
-    __m128i packed_minima = _mm_cvtsi64_si128((long long)((v & 0x3f3f3f3f) | high_minima << 32));
-    __m256 steps = _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(load_u16(row))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(packed_steps)));
-    __m256 minima = _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(load_u16(row + 2))), _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(packed_minima)));
+    __m256 steps, minima;
+    q4_K_steps(row, &steps, &minima);
     _Pragma("unroll") for (int m = 0; m < rows; m++) {
       const float *sums = sums_of_x + (size_t)m * x_stride + b * 8;
       lowered[m] = _mm256_fmadd_ps(minima, _mm256_loadu_ps(sums), lowered[m]);
