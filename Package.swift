@@ -42,7 +42,9 @@ let package = Package(
     .target(name: "Terminal"),
     .executableTarget(
       name: "hoof",
-      dependencies: ["Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "COpenBLAS", "TensorTesting"]),
+      dependencies: [
+        "Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "COpenBLAS", "TensorTesting",
+      ]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels", "JSON"]),
