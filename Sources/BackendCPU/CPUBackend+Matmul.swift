@@ -28,9 +28,10 @@ extension CPUBackend {
   /// So the packed kernels multiply everything they are written for. OpenBLAS keeps floats on processors without AVX2, where its
   /// hand-written kernels beat our portable one.
   ///
-  /// Few rows are a matter of reading the weights once. One core reads 31-39 GB/s from memory; dots take f32 at 34, f16 30, bf16 27, q8_0
-  /// 25, q4_K 21 GB/s of it (packed: 18, 7, 7, 4, 2). Floats take this way for one row only, so that batches of two and more give an
-  /// element the same bits whatever their size; the other types do within 1 ... 8 rows and from 9 on.
+  /// Few rows are a matter of reading the weights once. One core reads 31-39 GB/s from memory; dots take f32 at 34, f16 30 and bf16 27 GB/s
+  /// of it (packed: 18, 7, 7). Two threads, 1 x 4096 x 4096, reads of 45 GB/s: q8_0 44 and q4_K 36 GB/s as bytes (AVX-512 VNNI), 25 and 24
+  /// widened to floats. Floats take this way for one row only, so that batches of two and more give an element the same bits whatever their
+  /// size; the other types do within 1 ... 8 rows and from 9 on.
   private func plan(_ product: Product) -> Plan {
     if product.transposedB != 0, product.transposedA == 0, product.rows <= CPUBackend.dotRows(product.typeOfB) { return .dots }
     return simd == hoof_simd_scalar && product.typeOfB == hoof_type_f32 ? .blas : .packed

@@ -1,7 +1,9 @@
 // Products with q8_0 and q4_K weights by AVX-512 VNNI, for dot.c. Weights stay bytes: 256 activations at a time become fixed-point numbers
-// of 22 or 23 bits and a sign over one power of two, each cut into three signed bytes, q1·2^16 + q2·2^8 + q3. Three chained dot products of
-// bytes then give the exact integer sum of four products in every lane. What is rounded is the activation, by at most 2^-23 (q4_K: 2^-24)
-// of twice the largest of its 256: about as much as float sums lose, and 2^14 times less than one byte would.
+// of 22 bits (q4_K: 23) and a sign over one power of two, each cut into three signed bytes, q1·2^16 + q2·2^8 + q3. Three chained dot
+// products of bytes then give the exact integer sum of four products in every lane. What is rounded is the activation, by at most 2^-22
+// (q4_K: 2^-23) of the largest of its 256: products come out at a relative squared error of 1e-13, or 5e-12 where one activation in 1000 is
+// 300 times larger than the rest; floats at 2e-14 to 2e-13. Two levels would be a tenth faster at 5e-9. No unit is below
+// 2^-126, so activations that are all smaller than 2^-104 lose bits.
 
 enum {
   vnni_level = 256,  // bytes of one level
@@ -183,10 +185,11 @@ static void dot_vnni(
       const size_t depth = columns - k < part ? columns - k : part, offset = hoof_row_bytes(type, k), length = hoof_row_bytes(type, depth);
       // Of rows in parts the next one read is the same part of a row below.
       const size_t ahead = columns <= part ? distance : (distance + length - 1) / length * row_bytes;
-      for (size_t n = start; n < stop; n++) {
-        for (size_t m = 0; m < rows; m += 2) {
-          const size_t count = rows - m < 2 ? 1 : 2;
-          const float *in = x + m * x_stride;
+      // Weights come from memory for the first two rows of x and from the second cache for the others; x stays in the first.
+      for (size_t m = 0; m < rows; m += 2) {
+        const size_t count = rows - m < 2 ? 1 : 2;
+        const float *in = x + m * x_stride;
+        for (size_t n = start; n < stop; n++) {
           float sums[2];
           functions[type == hoof_type_q4_K][count - 1](
               in + k, in + padded + k / 32, x_stride, b + n * row_bytes + offset, ahead, depth, sums);

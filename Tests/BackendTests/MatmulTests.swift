@@ -132,4 +132,45 @@ struct MatmulTests {
       }
     }
   }
+
+  @Test("the largest levels and activations do not overflow, and what is not finite stays in its row", arguments: Levels.available)
+  func extremes(simd: hoof_simd) throws {
+    let backend = CPUBackend(threads: 1, simd: simd)
+    let columns = 300, rows = 5
+    for dtype in [DType.q8_0, .q4_K] {
+      let rowBytes = dtype.rowBytes(columns: columns)
+      // Every level of q8_0 is -128; of q4_K every level is 15, every step 63.
+      var bytes = [UInt8](repeating: dtype == .q8_0 ? 0x80 : 0xff, count: rows * rowBytes)
+      for start in stride(from: 0, to: bytes.count, by: dtype.block.bytes) {
+        put(1, at: start)
+        if dtype == .q4_K { put(0, at: start + 2) }
+      }
+      put(.nan, at: rowBytes)
+      put(.infinity, at: 3 * rowBytes)
+      let weights = try Tensor(bytes, dtype, rows: rows, columns: columns, on: backend)
+      let weight = dtype == .q8_0 ? -128.0 : 945
+      for x in [Float(1), Float(2).nextDown, -Float(1).nextDown, 1.99, 1.01, 0x1p-100, -0x1.8p100, 0] {
+        for m in [1, 2] {
+          // A second row, which must leave the first alone.
+          var values = [Float](repeating: x, count: m * columns)
+          if m == 2 { values[columns + 7] = .nan }
+          let out = try Tensor(m, rows, on: backend)
+          let a = try Tensor(values, rows: m, columns: columns, on: backend)
+          backend.matmul(a, weights, transpose: .right, beta: 0, into: out)
+          let got = try out.floats()
+          let want = weight * Double(x) * Double(columns)
+          for n in [0, 2, 4] {
+            #expect(abs(Double(got[n]) - want) <= 2e-6 * abs(want), "\(dtype.name) \(x) of \(m): \(got[n]), not \(want)")
+          }
+          for n in [1, 3] { #expect(!got[n].isFinite, "\(dtype.name) \(x) of \(m): \(got[n])") }
+          #expect(got[rows...].allSatisfy { $0.isNaN }, "\(dtype.name) \(x): NaN is lost")
+        }
+      }
+
+      func put(_ value: Float16, at index: Int) {
+        bytes[index] = UInt8(value.bitPattern & 0xff)
+        bytes[index + 1] = UInt8(value.bitPattern >> 8)
+      }
+    }
+  }
 }
