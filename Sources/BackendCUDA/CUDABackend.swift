@@ -7,6 +7,7 @@ public final class CUDABackend: Sendable {
   let queue: CUDAQueue
   let modules: KernelModules
   let transfer: HostTransfer
+  let vendor: VendorMatmul
   let failure = FirstFailure()
 
   var device: CUDADevice { queue.device }
@@ -21,6 +22,7 @@ public final class CUDABackend: Sendable {
     queue = try CUDAQueue(driver, device: options.device ?? 0)
     modules = KernelModules(queue)
     transfer = HostTransfer(queue)
+    vendor = try VendorMatmul(options.vendorBLAS, queue)
   }
 
   public var name: String { "cuda:\(device.index) (\(device.name), sm_\(device.capability), \(precision.rawValue))" }

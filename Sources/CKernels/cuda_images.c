@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+
 static const struct {
   const char *name, *ptx;
 } images[] = {

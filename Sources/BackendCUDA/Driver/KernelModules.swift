@@ -58,7 +58,9 @@ final class KernelModules: Sendable {
     try slots[file.rawValue].module.withLock { module in Result { () throws(BackendError) in _ = try load(file, &module) } }.get()
   }
 
-  private func find(_ file: KernelFile, _ kernel: String, _ sharedBytes: Int, _ module: inout Module) throws(BackendError) -> KernelFunction {
+  private func find(
+    _ file: KernelFile, _ kernel: String, _ sharedBytes: Int, _ module: inout Module
+  ) throws(BackendError) -> KernelFunction {
     let driver = queue.driver
     try queue.enter()
     var handle = module.functions[kernel]?.handle
