@@ -1,4 +1,5 @@
 import CKernels
+import Glibc
 import Synchronization
 import TensorCore
 
@@ -21,6 +22,7 @@ final class KernelModules: Sendable {
   }
 
   private let queue: CUDAQueue
+  private let image: @Sendable (String) -> UnsafePointer<CChar>?
   /// One lock a file: while one thread compiles a file, others go on with theirs.
   private let slots: [Slot]
 
@@ -28,8 +30,10 @@ final class KernelModules: Sendable {
     let module = Mutex(Module())
   }
 
-  init(_ queue: CUDAQueue) {
+  /// `image` finds the PTX of a kernel file.
+  init(_ queue: CUDAQueue, image: @escaping @Sendable (String) -> UnsafePointer<CChar>?) {
     self.queue = queue
+    self.image = image
     slots = KernelFile.allCases.map { _ in Slot() }
   }
 
@@ -52,6 +56,18 @@ final class KernelModules: Sendable {
         return function
       }
     }.get()
+  }
+
+  /// Compiles the files in the background, several at a time; who needs one that is under way waits for it alone. Failures are left to
+  /// the first use of the file.
+  func warmUp(_ files: [KernelFile], threads: Int = 4) {
+    let counter = Counter()
+    for _ in 0..<threads {
+      let thread = startThread {
+        while let index = counter.next(below: files.count) { try? self.load(files[index]) }
+      }
+      if let thread { pthread_detach(thread) }
+    }
   }
 
   func load(_ file: KernelFile) throws(BackendError) {
@@ -81,7 +97,7 @@ final class KernelModules: Sendable {
 
   private func load(_ file: KernelFile, _ module: inout Module) throws(BackendError) -> hoof_cu_module? {
     if let handle = module.handle { return handle }
-    guard let image = hoof_cuda_image(file.name) else {
+    guard let image = image(file.name) else {
       throw .unavailable(reason: "this build has no kernel image '\(file.name)': scripts/kernels.sh compiles it")
     }
     try queue.enter()
@@ -102,5 +118,14 @@ final class KernelModules: Sendable {
     let text = String(decoding: log.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     try queue.driver.check(code, "cuModuleLoadDataEx of kernel image \(file.name)\(text.isEmpty ? "" : ": \(text)")")
     return handle
+  }
+}
+
+/// Hands out 0, 1, 2 ... to several threads.
+private final class Counter: Sendable {
+  private let value = Atomic(0)
+  func next(below count: Int) -> Int? {
+    let index = value.wrappingAdd(1, ordering: .relaxed).oldValue
+    return index < count ? index : nil
   }
 }
