@@ -32,5 +32,7 @@ public final class CUDABackend: Sendable {
     vendor = try VendorMatmul(options.vendorBLAS, queue, open: cuBLAS)
   }
 
+  deinit { modules.endWarmUp() }
+
   public var name: String { "cuda:\(device.index) (\(device.name), sm_\(device.capability), \(precision.rawValue))" }
 }

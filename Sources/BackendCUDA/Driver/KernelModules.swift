@@ -26,6 +26,8 @@ final class KernelModules: Sendable {
   /// One lock a file: while one thread compiles a file, others go on with theirs.
   private let slots: [Slot]
 
+  private let warmUps = WarmUps()
+
   private final class Slot: Sendable {
     let module = Mutex(Module())
   }
@@ -61,13 +63,18 @@ final class KernelModules: Sendable {
   /// Compiles the files in the background, several at a time; who needs one that is under way waits for it alone. Failures are left to
   /// the first use of the file.
   func warmUp(_ files: [KernelFile], threads: Int = 4) {
-    let counter = Counter()
     for _ in 0..<threads {
       let thread = startThread {
-        while let index = counter.next(below: files.count) { try? self.load(files[index]) }
+        while let file = self.warmUps.next(of: files) { try? self.load(file) }
       }
-      if let thread { pthread_detach(thread) }
+      if let thread { warmUps.threads.withLock { $0.append(thread) } }
     }
+  }
+
+  /// Ends what `warmUp` began, after the files that are under way.
+  func endWarmUp() {
+    warmUps.isOver.store(true, ordering: .relaxed)
+    for thread in warmUps.threads.withLock({ $0 }) { pthread_join(thread, nil) }
   }
 
   func load(_ file: KernelFile) throws(BackendError) {
@@ -121,11 +128,14 @@ final class KernelModules: Sendable {
   }
 }
 
-/// Hands out 0, 1, 2 ... to several threads.
-private final class Counter: Sendable {
-  private let value = Atomic(0)
-  func next(below count: Int) -> Int? {
-    let index = value.wrappingAdd(1, ordering: .relaxed).oldValue
-    return index < count ? index : nil
+/// Threads that compile in the background, and which file is next.
+private final class WarmUps: Sendable {
+  let threads = Mutex<[pthread_t]>([])
+  let isOver = Atomic(false)
+  private let index = Atomic(0)
+
+  func next(of files: [KernelFile]) -> KernelFile? {
+    let index = index.wrappingAdd(1, ordering: .relaxed).oldValue
+    return index < files.count && !isOver.load(ordering: .relaxed) ? files[index] : nil
   }
 }
