@@ -112,7 +112,7 @@ struct Comparison {
 
   HOOF_INLINE float divergence() const {
     double e = (double)weighted / (double)sumP, k = (double)excesses / (double)sumP, quotient = 1 + k - e;
-    if (weighted == infinity() && sumQ == sumQ) return infinity();
+    if (e == (double)infinity() && sumQ == sumQ) return infinity();
     double kl = quotient > 0.1 && quotient < 10
                     ? e + log1p(k - e)
                     : e + (log((double)sumQ) + (double)soft_shift(maxQ) + (double)offset) - (log((double)sumP) + (double)soft_shift(maxP));

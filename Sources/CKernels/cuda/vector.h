@@ -130,26 +130,25 @@ template <int width, class Body> HOOF_INLINE void over_elements(i64 count, bool 
   }
 }
 
-/// Walks a team along a row of `columns` elements, body(tile) with `elements` a thread at a time; packets need columns to be a multiple of
-/// width.
+/// Walks a team along a row of `columns` elements, body(tile): `elements` a thread at a time in packets, which need columns to be a multiple
+/// of width, or 4 single ones.
 template <int width, int elements, class Body> HOOF_INLINE void over_row(i64 columns, bool packed, int lane, int lanes, Body body) {
-  i64 size = (i64)lanes * elements;
   if (packed) {
 #pragma unroll 1
-    for (i64 at = 0; at < columns; at += size) body(Tile<elements / width, width>{at, columns - at, lane, lanes});
+    for (i64 at = 0; at < columns; at += lanes * elements) body(Tile<elements / width, width>{at, columns - at, lane, lanes});
   } else {
 #pragma unroll 1
-    for (i64 at = 0; at < columns; at += size) body(Tile<elements, 1>{at, columns - at, lane, lanes});
+    for (i64 at = 0; at < columns; at += lanes * 4) body(Tile<4, 1>{at, columns - at, lane, lanes});
   }
 }
 /// The same from the row's end to its start: what was read last is still in the caches.
 template <int width, int elements, class Body> HOOF_INLINE void over_row_backwards(i64 columns, bool packed, int lane, int lanes, Body body) {
-  i64 size = (i64)lanes * elements, last = (columns - 1) / size * size;
+  i64 size = packed ? lanes * elements : lanes * 4, last = (columns - 1) / size * size;
   if (packed) {
 #pragma unroll 1
     for (i64 at = last; at >= 0; at -= size) body(Tile<elements / width, width>{at, columns - at, lane, lanes});
   } else {
 #pragma unroll 1
-    for (i64 at = last; at >= 0; at -= size) body(Tile<elements, 1>{at, columns - at, lane, lanes});
+    for (i64 at = last; at >= 0; at -= size) body(Tile<4, 1>{at, columns - at, lane, lanes});
   }
 }
