@@ -1,5 +1,5 @@
-// copy and gatherRows. Copies between dense types run over one long row of elements, 16 a thread in packets; equal types are moved as bytes.
-// Gathering, and copying quantised matrices (whose rows may end inside a block), works by rows: a team of up to 256 threads has a row, wide
+// copy and gatherRows. Copies between dense types run over one long row of elements, 16 a thread in packets; equal types are moved by the
+// driver. Gathering, and copying quantised matrices (whose rows may end inside a block), works by rows: a team of up to 256 threads has a row, wide
 // rows are cut into pieces (blockIdx.y), and each thread decodes 4 or 8 neighbours of one scale at a time. Each byte is read once from
 // memory; a block's scale is read by its neighbours from the cache.
 #include "blocks.h"
@@ -13,31 +13,6 @@ template <class From, class To> HOOF_INLINE void copy(const From *x, To *out, i6
     tile.store(out, v);
   });
 }
-
-/// 4 × 16 bytes a thread; 2 bytes at a time where an end is not aligned. Every tensor has an even number of bytes.
-HOOF_KERNEL __launch_bounds__(256) hoof_copy_bytes(const u8 *x, u8 *out, i64 count) {
-  i64 start = (i64)blockIdx.x * (256 * 64), end = start + 256 * 64 < count ? start + 256 * 64 : count;
-  if (is_aligned(x, 16) && is_aligned(out, 16) && (end - start) % 16 == 0) {
-    Words<16> words[4];
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      i64 at = start + (i * 256 + (int)threadIdx.x) * 16;
-      if (at < end) words[i].load(x + at);
-    }
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-      i64 at = start + (i * 256 + (int)threadIdx.x) * 16;
-      if (at < end) words[i].store(out + at);
-    }
-  } else if (is_aligned(x, 4) && is_aligned(out, 4) && (end - start) % 4 == 0) {
-#pragma unroll 4
-    for (i64 at = start + threadIdx.x * 4; at < end; at += 256 * 4) *reinterpret_cast<u32 *>(out + at) = *reinterpret_cast<const u32 *>(x + at);
-  } else {
-#pragma unroll 4
-    for (i64 at = start + threadIdx.x * 2; at < end; at += 256 * 2) *reinterpret_cast<u16 *>(out + at) = *reinterpret_cast<const u16 *>(x + at);
-  }
-}
-HOOF_EXPORT(hoof_copy_bytes)
 
 /// The elements of a tile from a row of a table: dense types as they are, blocks decoded.
 template <class T> struct TableRow {
