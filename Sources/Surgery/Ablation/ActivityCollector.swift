@@ -163,7 +163,7 @@ extension DecoderLayer {
       let out = try Tensor(ActivationStatistic.allCases.count, matrix.columns, on: backend)
       for start in stride(from: 0, to: matrix.rows, by: DecoderLayer.magnitudeRows) {
         let part = matrix.rows(start..<min(start + DecoderLayer.magnitudeRows, matrix.rows))
-        let floats = try part.copied()
+        let floats = try part.copied(as: .f32)
         let weights = try Tensor(part.rows, 1, on: backend)
         backend.fill(weights, with: 1)
         backend.activationStatistics(floats, rowWeights: weights, threshold: 0, into: out)
