@@ -13,17 +13,20 @@ public enum Check {
   private static func floats(_ tensors: Tensor?...) -> Bool { tensors.allSatisfy { $0 == nil || $0!.dtype == .f32 } }
   /// All of one type that flows between ops: f32, or bf16 where the device keeps activations so.
   private static func activations(_ tensors: Tensor?...) -> Bool {
-    guard let first = tensors.lazy.compactMap({ $0 }).first, first.dtype != .f32 else { return tensors.allSatisfy { $0?.dtype ?? .f32 == .f32 } }
+    guard let first = tensors.lazy.compactMap({ $0 }).first, first.dtype != .f32 else {
+      return tensors.allSatisfy { $0?.dtype ?? .f32 == .f32 }
+    }
     return first.dtype == .bf16 && tensors.allSatisfy { $0?.dtype ?? .bf16 == .bf16 } && first.backend.activations == .bf16
   }
   /// Whether the types are one of `mixes`, written as in the table above `ComputeBackend`, or all f32.
   private static func types(_ tensors: [Tensor?], _ mixes: StaticString...) -> Bool {
     let present = tensors.compactMap { $0 }
     if present.allSatisfy({ $0.dtype == .f32 }) { return true }
-    return present[0].backend.activations == .bf16 && mixes.contains { mix in
-      mix.utf8CodeUnitCount == present.count
-        && present.indices.allSatisfy { present[$0].dtype == (mix.utf8Start[$0] == UInt8(ascii: "b") ? .bf16 : .f32) }
-    }
+    return present[0].backend.activations == .bf16
+      && mixes.contains { mix in
+        mix.utf8CodeUnitCount == present.count
+          && present.indices.allSatisfy { present[$0].dtype == (mix.utf8Start[$0] == UInt8(ascii: "b") ? .bf16 : .f32) }
+      }
   }
   private static func column(_ x: Tensor, _ rows: Int, _ dtype: DType = .f32) -> Bool {
     x.rows == rows && x.columns == 1 && x.dtype == dtype

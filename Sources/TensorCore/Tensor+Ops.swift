@@ -44,6 +44,20 @@ extension Tensor {
 
   public func copied() throws(BackendError) -> Tensor { try copied(as: dtype) }
 
+  /// These rows `copies` times over, [copies·N, C]. Each copy doubles what is there, so that a device gets few calls.
+  public func repeated(_ copies: Int) throws(BackendError) -> Tensor {
+    let out = try Tensor(copies * rows, columns, dtype, on: backend)
+    guard copies > 0 else { return out }
+    backend.copy(self, into: out.rows(0..<rows))
+    var filled = rows
+    while filled < out.rows {
+      let count = min(filled, out.rows - filled)
+      backend.copy(out.rows(0..<count), into: out.rows(filled..<filled + count))
+      filled += count
+    }
+    return out
+  }
+
   /// Converted to a dense type.
   public func copied(as dtype: DType) throws(BackendError) -> Tensor {
     let out = try Tensor(rows, columns, dtype, on: backend)
