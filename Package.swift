@@ -49,7 +49,8 @@ let package = Package(
     // The CUDA kernels on the CPU
     .target(name: "CUDAEmulator", exclude: ["kernels"], publicHeadersPath: ".", cxxSettings: emulator, linkerSettings: [.linkedLibrary("pthread")]),
     .target(
-      name: "EmulatedKernels", dependencies: ["CUDAEmulator"], path: "Sources/CUDAEmulator/kernels", publicHeadersPath: ".",
+      name: "EmulatedKernels", dependencies: ["CUDAEmulator"], path: "Sources/CUDAEmulator/kernels", exclude: ["arithmetic.cu", "faults.cu"],
+      publicHeadersPath: ".",
       cxxSettings: emulatedKernels),
 
     // Models and what is done to them; none of these may import a backend
