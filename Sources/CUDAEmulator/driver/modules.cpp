@@ -207,7 +207,10 @@ HOOF_ENTRY(cuLaunchKernel, void *handle, unsigned gridX, unsigned gridY, unsigne
       else return invalidValue;
     }
     if (size == ~(size_t)0 || (!buffer && size)) return invalidValue;
-    if (size < kernel->packedSize || size > (kernel->packedSize + 63) / 64 * 64) {
+    // A struct of them may be padded at its end.
+    u32 alignment = 8;
+    for (const Parameter &p : kernel->parameters) alignment = p.alignment > alignment ? p.alignment : alignment;
+    if (size < kernel->packedSize || size > (kernel->packedSize + alignment - 1) / alignment * alignment) {
       fprintf(stderr, "CUDAEmulator: %s takes %u bytes of parameters, %zu given\n", kernel->name, kernel->packedSize, size);
       return invalidValue;
     }

@@ -21,26 +21,34 @@ static Checks chosen_checks() {
 }
 const Checks checks = chosen_checks();
 
-/// Constant tables of kernels lie in this library's read-only segments.
+/// Constant tables of kernels lie in the read-only segments of this library (or program).
 static bool is_constant(u64 address, u32 bytes) {
   struct Range {
-    u64 address, bytes;
-    bool found;
-  } range{address, bytes, false};
-  dl_iterate_phdr(
-      [](dl_phdr_info *info, size_t, void *context) {
-        Range &r = *(Range *)context;
-        for (int i = 0; i < info->dlpi_phnum; i++) {
-          const ElfW(Phdr) &segment = info->dlpi_phdr[i];
-          // Tables of addresses are read-only only after relocation: PT_GNU_RELRO.
-          bool readOnly = (segment.p_type == PT_LOAD && !(segment.p_flags & PF_W)) || segment.p_type == PT_GNU_RELRO;
-          u64 start = info->dlpi_addr + segment.p_vaddr;
-          if (readOnly && r.address >= start && r.address + r.bytes <= start + segment.p_memsz) r.found = true;
-        }
-        return r.found ? 1 : 0;
-      },
-      &range);
-  return range.found;
+    u64 start, end;
+  };
+  typedef std::vector<Range> Ranges;
+  static const Ranges ranges = [] {
+    Ranges all;
+    dl_iterate_phdr(
+        [](dl_phdr_info *info, size_t, void *context) {
+          Ranges found;
+          bool mine = false;
+          for (int i = 0; i < info->dlpi_phnum; i++) {
+            const ElfW(Phdr) &segment = info->dlpi_phdr[i];
+            u64 start = info->dlpi_addr + segment.p_vaddr, end = start + segment.p_memsz;
+            if (segment.p_type == PT_LOAD && (u64)&is_constant >= start && (u64)&is_constant < end) mine = true;
+            // Tables of addresses are read-only only after relocation: PT_GNU_RELRO.
+            if ((segment.p_type == PT_LOAD && !(segment.p_flags & PF_W)) || segment.p_type == PT_GNU_RELRO) found.push_back({start, end});
+          }
+          if (mine) *(Ranges *)context = found;
+          return mine ? 1 : 0;
+        },
+        &all);
+    return all;
+  }();
+  for (const Range &r : ranges)
+    if (address >= r.start && address + bytes <= r.end) return true;
+  return false;
 }
 
 [[noreturn]] static __attribute__((noinline, cold)) void misaligned(u64 address, u32 bytes, u32 alignment, bool write) {
