@@ -100,6 +100,12 @@ __device__ __forceinline__ u32 pack_bf16(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(r) : "f"(high), "f"(low));
   return r;
 }
+/// 2^x within 2 units in the last place, in one instruction: results below the normal numbers are 0.
+__device__ __forceinline__ float exp2_approximate(float x) {
+  float r;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(r) : "f"(x));
+  return r;
+}
 /// d + Σ of four products of signed bytes.
 __device__ __forceinline__ i32 dot_bytes(u32 a, u32 b, i32 d) {
   i32 r;
@@ -108,6 +114,7 @@ __device__ __forceinline__ i32 dot_bytes(u32 a, u32 b, i32 d) {
 }
 #else
 #include "simt.h"
+__forceinline__ float exp2_approximate(float x) { return fabsf(exp2f(x)) < 1.17549435e-38f ? 0.0f : exp2f(x); }
 #endif
 
 struct bf16 {
