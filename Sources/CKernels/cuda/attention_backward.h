@@ -8,6 +8,7 @@
 #include "attention_statistics.h"
 #include "attention_tensor.h"
 
+namespace attention {
 static constexpr int moving_rows = 32;
 
 /// What a block of keys needs of a row it multiplies with.
@@ -59,13 +60,13 @@ template <int dims> HOOF_INLINE void add_gradients(float (&sums)[dims / 8][4], c
 
 /// scale2 is the scale of the scores times log2 e.
 template <int dims>
-HOOF_INLINE void attention_backward_queries(
-    const bf16 *d_out, const bf16 *q, const bf16 *k, const bf16 *v, const RowStatistics *statistics, bf16 *dq, const AttentionBatch &batch,
+HOOF_INLINE void backward_queries(
+    const bf16 *d_out, const bf16 *q, const bf16 *k, const bf16 *v, const RowStatistics *statistics, bf16 *dq, const Batch &batch,
     int tiles, float scale, float scale2, bool vector) {
   HOOF_DYNAMIC_SHARED(bf16, shared);
   BackwardTiles<dims> tile{shared};
-  AttentionTile block(blockIdx.x, tiles, batch.key_heads);
-  AttentionSequence sequence = batch.sequence(block.sequence);
+  BlockTile block(blockIdx.x, tiles, batch.key_heads);
+  Sequence sequence = batch.sequence(block.sequence);
   int rows = sequence.rows(), first_row = block.index * 64;
   if (first_row >= rows) return;
   int last_row = (first_row + 64 < rows ? first_row + 64 : rows) - 1;
@@ -78,7 +79,7 @@ HOOF_INLINE void attention_backward_queries(
   RowStatistics own[2] = {};
 #pragma unroll
   for (int h = 0; h < 2; h++) {
-    if (row + 8 * h < rows) own[h] = statistics[row_statistic(batch, sequence, block.head, row + 8 * h)];
+    if (row + 8 * h < rows) own[h] = statistics[statistic_index(batch, sequence, block.head, row + 8 * h)];
   }
   KeyRows<const bf16> keys(k, batch, sequence.key, block.head), values(v, batch, sequence.key, block.head);
 
@@ -124,7 +125,7 @@ HOOF_INLINE void attention_backward_queries(
 }
 
 /// Calls `body` with every sequence that has queries and keys in rows first ..< end of k, in order. Every warp looks for itself, 128 at a time.
-template <class Body> HOOF_INLINE void for_each_sequence(const AttentionBatch &batch, i64 first, i64 end, Body body) {
+template <class Body> HOOF_INLINE void for_each_sequence(const Batch &batch, i64 first, i64 end, Body body) {
   int lane = threadIdx.x % 32;
 #pragma unroll 1
   for (int base = 0; base < batch.count; base += 128) {
@@ -134,7 +135,7 @@ template <class Body> HOOF_INLINE void for_each_sequence(const AttentionBatch &b
       int index = base + i * 32 + lane;
       touches[i] = false;
       if (index < batch.count) {
-        AttentionSequence sequence = batch.sequence(index);
+        Sequence sequence = batch.sequence(index);
         touches[i] = sequence.queries > 0 && sequence.keys > 0 && sequence.key < end && sequence.key + sequence.keys > first;
       }
     }
@@ -152,7 +153,7 @@ template <class Body> HOOF_INLINE void for_each_sequence(const AttentionBatch &b
 }
 
 /// The first row of a sequence that sees its key `key`.
-HOOF_INLINE int first_row_seeing(const AttentionSequence &sequence, int key) {
+HOOF_INLINE int first_row_seeing(const Sequence &sequence, int key) {
   int query = sequence.causal ? key - sequence.keys + sequence.queries : 0;
   return query > 0 ? query * sequence.group : 0;
 }
@@ -160,9 +161,9 @@ HOOF_INLINE int first_row_seeing(const AttentionSequence &sequence, int key) {
 /// A block owns 64 rows of k and v, whatever sequences they belong to (several may share them), and writes their gradients; rows that no
 /// query sees get zero.
 template <int dims>
-HOOF_INLINE void attention_backward_keys(
+HOOF_INLINE void backward_keys(
     const bf16 *d_out, const bf16 *q, const bf16 *k, const bf16 *v, const RowStatistics *statistics, bf16 *dk, bf16 *dv,
-    const AttentionBatch &batch, i64 key_rows, float scale, float scale2, bool vector) {
+    const Batch &batch, i64 key_rows, float scale, float scale2, bool vector) {
   HOOF_DYNAMIC_SHARED(bf16, shared);
   BackwardTiles<dims> tile{shared};
   int head = blockIdx.x % batch.key_heads, head_dim = batch.head_dim;
@@ -174,7 +175,7 @@ HOOF_INLINE void attention_backward_keys(
   copy_async_commit();
 
   float dk_sums[dims / 8][4] = {}, dv_sums[dims / 8][4] = {};
-  for_each_sequence(batch, first_key, first_key + held, [&](AttentionSequence sequence) {
+  for_each_sequence(batch, first_key, first_key + held, [&](Sequence sequence) {
     int rows = sequence.rows();
     int offset = (int)(first_key - sequence.key);             // of the block's first key in the sequence; negative before it
     int first = first_row_seeing(sequence, offset > 0 ? offset : 0);
@@ -189,7 +190,7 @@ HOOF_INLINE void attention_backward_keys(
       if (threadIdx.x >= moving_rows) return;
       next = {};
       if (mine >= rows) return;
-      RowStatistics known = statistics[row_statistic(batch, sequence, head, mine)];
+      RowStatistics known = statistics[statistic_index(batch, sequence, head, mine)];
       next = {known.log, known.expected, sequence.visible(mine)};
     };
     fetch(first, 0);
@@ -241,3 +242,4 @@ HOOF_INLINE void attention_backward_keys(
   store_rows<dims>(dk_sums, scale, scale, tile.held(0) + warp * 16 * tile_stride<dims>, dk_rows, 0, rows_left, head_dim, vector);
   store_rows<dims>(dv_sums, 1.0f, 1.0f, tile.held(1) + warp * 16 * tile_stride<dims>, dv_rows, 0, rows_left, head_dim, vector);
 }
+}  // namespace attention

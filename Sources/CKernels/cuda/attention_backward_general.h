@@ -6,6 +6,7 @@
 #include "attention_backward.h"
 #include "attention_general.h"
 
+namespace attention {
 /// Shared floats: slices of 32 dims of both held and both moving matrices, p and dScore, 128 dims of both moving matrices, the moving rows.
 static constexpr int general_held = 0, general_moving = general_held + 2 * 64 * slice_stride,
                      general_p = general_moving + 2 * moving_rows * slice_stride, p_stride = moving_rows + 4,
@@ -48,12 +49,12 @@ HOOF_INLINE void store_general(const float (&sums)[4][8], float scale, const Row
 }
 
 template <class T>
-HOOF_INLINE void attention_general_queries(
-    const T *d_out, const T *q, const T *k, const T *v, const RowStatistics *statistics, T *dq, const AttentionBatch &batch, int tiles,
+HOOF_INLINE void general_queries(
+    const T *d_out, const T *q, const T *k, const T *v, const RowStatistics *statistics, T *dq, const Batch &batch, int tiles,
     float scale, float scale2) {
   HOOF_DYNAMIC_SHARED(float, shared);
-  AttentionTile block(blockIdx.x, tiles, batch.key_heads);
-  AttentionSequence sequence = batch.sequence(block.sequence);
+  BlockTile block(blockIdx.x, tiles, batch.key_heads);
+  Sequence sequence = batch.sequence(block.sequence);
   int rows = sequence.rows(), first_row = block.index * 64, head_dim = batch.head_dim;
   if (first_row >= rows) return;
   int last_row = (first_row + 64 < rows ? first_row + 64 : rows) - 1;
@@ -64,7 +65,7 @@ HOOF_INLINE void attention_general_queries(
   for (int i = 0; i < 4; i++) {
     int row = first_row + 4 * y + i;
     seen[i] = sequence.visible(row);
-    if (row < rows) own[i] = statistics[row_statistic(batch, sequence, block.head, row)];
+    if (row < rows) own[i] = statistics[statistic_index(batch, sequence, block.head, row)];
   }
   QueryRows<const T> queries(q, batch, sequence, block.head), gradients(d_out, batch, sequence, block.head);
   KeyRows<const T> keys(k, batch, sequence.key, block.head), values(v, batch, sequence.key, block.head);
@@ -88,8 +89,8 @@ HOOF_INLINE void attention_general_queries(
 }
 
 template <class T>
-HOOF_INLINE void attention_general_keys(
-    const T *d_out, const T *q, const T *k, const T *v, const RowStatistics *statistics, T *dk, T *dv, const AttentionBatch &batch,
+HOOF_INLINE void general_keys(
+    const T *d_out, const T *q, const T *k, const T *v, const RowStatistics *statistics, T *dk, T *dv, const Batch &batch,
     i64 key_rows, float scale, float scale2) {
   HOOF_DYNAMIC_SHARED(float, shared);
   MovingRow *moving = reinterpret_cast<MovingRow *>(shared + general_rows);
@@ -98,7 +99,7 @@ HOOF_INLINE void attention_general_keys(
   int held = (int)(key_rows - first_key < 64 ? key_rows - first_key : 64), x = threadIdx.x % 16, y = threadIdx.x / 16;
   KeyRows<const T> keys(k, batch, first_key, head), values(v, batch, first_key, head);
   float dk_sums[4][8] = {}, dv_sums[4][8] = {};
-  for_each_sequence(batch, first_key, first_key + held, [&](AttentionSequence sequence) {
+  for_each_sequence(batch, first_key, first_key + held, [&](Sequence sequence) {
     QueryRows<const T> queries(q, batch, sequence, head), gradients(d_out, batch, sequence, head);
     int rows = sequence.rows(), offset = (int)(first_key - sequence.key);  // of the block's first key in the sequence; negative before it
     for (int row = first_row_seeing(sequence, offset > 0 ? offset : 0); row < rows; row += moving_rows) {
@@ -107,7 +108,7 @@ HOOF_INLINE void attention_general_keys(
       if (threadIdx.x < moving_rows) {
         moving[threadIdx.x] = {};
         if (mine < rows) {
-          RowStatistics known = statistics[row_statistic(batch, sequence, head, mine)];
+          RowStatistics known = statistics[statistic_index(batch, sequence, head, mine)];
           moving[threadIdx.x] = {known.log, known.expected, sequence.visible(mine)};
         }
       }
@@ -135,3 +136,4 @@ HOOF_INLINE void attention_general_keys(
   store_general<T>(dk_sums, scale, KeyRows<T>(dk, batch, first_key, head), 0, held, out_dim, head_dim);
   store_general<T>(dv_sums, 1.0f, KeyRows<T>(dv, batch, first_key, head), 0, held, out_dim, head_dim);
 }
+}  // namespace attention

@@ -3,20 +3,21 @@
 // probabilities are rounded to bf16 in registers, where they already lie as the A operand of the product with the values.
 // Traffic: q, out once; keys and values once per 64 rows, the repeats out of L2. While one of K, V is multiplied the other is on its way.
 // With splits > 1 (few queries, many keys) blockIdx.y takes its share of the keys and leaves a normalised f32 part and log2 Σ exp2 for
-// attention_merge. A key a row does not see but its tile does is multiplied by an exact zero: inf or NaN in such a value row reaches it.
+// attention::merge. A key a row does not see but its tile does is multiplied by an exact zero: inf or NaN in such a value row reaches it.
 #pragma once
 #include "attention_tensor.h"
 
+namespace attention {
 template <int dims>
-HOOF_INLINE void attention_forward(
-    const bf16 *q, const bf16 *k, const bf16 *v, bf16 *out, float *log_sum_exp, float *parts, float *part_logs, const AttentionBatch &batch,
+HOOF_INLINE void forward(
+    const bf16 *q, const bf16 *k, const bf16 *v, bf16 *out, float *log_sum_exp, float *parts, float *part_logs, const Batch &batch,
     int tiles, int splits, i64 query_rows, float scale, bool vector) {
   constexpr int tile_keys = 64, unit = 32;
   HOOF_DYNAMIC_SHARED(bf16, shared);
   bf16 *q_tile = shared, *k_tile = q_tile + 64 * tile_stride<dims>, *v_tile = k_tile + tile_keys * tile_stride<dims>;
 
-  AttentionTile block(blockIdx.x, tiles, batch.key_heads);
-  AttentionSequence sequence = batch.sequence(block.sequence);
+  BlockTile block(blockIdx.x, tiles, batch.key_heads);
+  Sequence sequence = batch.sequence(block.sequence);
   int rows = sequence.rows(), first_row = block.index * 64;
   if (first_row >= rows) return;
   int last_row = (first_row + 64 < rows ? first_row + 64 : rows) - 1;
@@ -143,9 +144,9 @@ HOOF_INLINE void attention_forward(
 #pragma unroll
       for (int n = 0; n < dims / 8; n++) o[n][2 * h] = o[n][2 * h + 1] = 0;
     }
-    float log = any ? greatest[h] + log2f(sum[h]) : -infinity();
+    float log = any ? log_of_sum(greatest[h], sum[h]) : -infinity();
     if (t == 0 && row + 8 * h < rows) {
-      i64 at = row_statistic(batch, sequence, block.head, row + 8 * h);
+      i64 at = statistic_index(batch, sequence, block.head, row + 8 * h);
       if (splits > 1) {
         part_logs[(i64)blockIdx.y * query_rows * batch.key_heads * batch.group + at] = log;
       } else {
@@ -174,3 +175,4 @@ HOOF_INLINE void attention_forward(
         o, factor[0], factor[1], q_tile + warp * 16 * tile_stride<dims>, target, warp_row, rows, head_dim, vector);
   }
 }
+}  // namespace attention

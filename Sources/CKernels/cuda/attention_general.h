@@ -6,13 +6,14 @@
 #pragma once
 #include "attention_spans.h"
 
+namespace attention {
 static constexpr int general_threads = 256, general_dims = 128, general_slice = 32;
 static constexpr int slice_stride = general_slice + 4, wide_stride = general_dims + 4;
 
 /// Rows first ..< end (at most `rows`), dims from `dim` on (at most `columns`, below head_dim) of `source` as f32; zero outside.
 template <int rows, int columns, int stride, class Rows>
 HOOF_INLINE void load_slice(float *tile, const Rows &source, int first, int end, int dim, int head_dim) {
-#pragma unroll 4
+#pragma unroll 2
   for (int index = threadIdx.x; index < rows * columns; index += general_threads) {
     int row = index / columns, column = index % columns;
     bool wanted = first + row < end && dim + column < head_dim;
@@ -71,16 +72,16 @@ template <int stride> HOOF_INLINE void add_weighted(float (&o)[4][8], const floa
 HOOF_INLINE int round_up_to_4(int x) { return (x + 3) / 4 * 4; }
 
 template <class T>
-HOOF_INLINE void attention_general(
-    const T *q, const T *k, const T *v, T *out, float *log_sum_exp, float *parts, float *part_logs, const AttentionBatch &batch, int tiles,
+HOOF_INLINE void general_forward(
+    const T *q, const T *k, const T *v, T *out, float *log_sum_exp, float *parts, float *part_logs, const Batch &batch, int tiles,
     int splits, i64 query_rows, float scale) {
   constexpr int tile = 64, p_stride = tile + 4;
   HOOF_DYNAMIC_SHARED(float, shared);
   float *q_slice = shared, *k_slice = q_slice + tile * slice_stride, *p_tile = k_slice + tile * slice_stride,
         *v_tile = p_tile + tile * p_stride;
 
-  AttentionTile block(blockIdx.x, tiles, batch.key_heads);
-  AttentionSequence sequence = batch.sequence(block.sequence);
+  BlockTile block(blockIdx.x, tiles, batch.key_heads);
+  Sequence sequence = batch.sequence(block.sequence);
   int rows = sequence.rows(), first_row = block.index * tile;
   if (first_row >= rows) return;
   int last_row = (first_row + tile < rows ? first_row + tile : rows) - 1;
@@ -151,9 +152,9 @@ HOOF_INLINE void attention_general(
     int row = first_row + 4 * y + i;
     if (row >= rows) continue;
     bool any = seen[i] > begin && begin < end;
-    float log = any ? greatest[i] + log2f(sum[i]) : -infinity();
+    float log = any ? log_of_sum(greatest[i], sum[i]) : -infinity();
     if (x == 0 && out_dim == 0) {
-      i64 at = row_statistic(batch, sequence, block.head, row);
+      i64 at = statistic_index(batch, sequence, block.head, row);
       if (splits > 1) {
         part_logs[(i64)blockIdx.y * query_rows * batch.key_heads * batch.group + at] = log;
       } else {
@@ -175,3 +176,4 @@ HOOF_INLINE void attention_general(
     }
   }
 }
+}  // namespace attention

@@ -3,8 +3,9 @@
 #pragma once
 #include "attention_spans.h"
 
+namespace attention {
 template <class T>
-HOOF_INLINE void attention_merge(
+HOOF_INLINE void merge(
     const float *parts, const float *part_logs, T *out, float *log_sum_exp, i64 rows, int head_dim, int splits) {
   i64 row = (i64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
   int lane = threadIdx.x % 32;
@@ -13,7 +14,7 @@ HOOF_INLINE void attention_merge(
   for (int part = 0; part < splits; part++) greatest = fmaxf(greatest, part_logs[part * rows + row]);
   float base = greatest == -infinity() ? 0.0f : greatest;
   for (int part = 0; part < splits; part++) sum += exp2f(part_logs[part * rows + row] - base);
-  if (lane == 0) log_sum_exp[row] = (greatest + log2f(sum)) * ln_of_2;
+  if (lane == 0) log_sum_exp[row] = log_of_sum(greatest, sum) * ln_of_2;
   for (int column = lane; column < head_dim; column += 32) {
     float result = 0;
     for (int part = 0; part < splits; part++) {
@@ -23,3 +24,4 @@ HOOF_INLINE void attention_merge(
     out[row * head_dim + column] = from_float<T>(sum > 0 || sum != sum ? result / sum : 0.0f);
   }
 }
+}  // namespace attention

@@ -4,11 +4,15 @@
 #pragma once
 #include "device.h"
 
+namespace attention {
 static constexpr float log2_of_e = 1.4426950408889634f;
 static constexpr float ln_of_2 = 0.6931471805599453f;
 
+/// log2 of sum·2^greatest, where sum = Σ exp2(score - greatest); an infinite score makes the sum NaN, but not this.
+HOOF_INLINE float log_of_sum(float greatest, float sum) { return greatest == infinity() ? greatest : greatest + log2f(sum); }
+
 /// One sequence of the batch, as one key head sees it.
-struct AttentionSequence {
+struct Sequence {
   i64 query, key;     // its first row in q and in k
   int queries, keys;  // its length in both
   int group;          // query heads per key head
@@ -25,12 +29,12 @@ struct AttentionSequence {
 };
 
 /// Spans and the heads' shape, as the host passes them.
-struct AttentionBatch {
+struct Batch {
   const i32 *query_starts, *key_starts, *key_counts;
   int count, key_heads, group, head_dim;
   bool causal;
 
-  HOOF_INLINE AttentionSequence sequence(int index) const {
+  HOOF_INLINE Sequence sequence(int index) const {
     int first = query_starts[index];
     return {first, key_starts[index], query_starts[index + 1] - first, key_counts[index], group, causal};
   }
@@ -40,9 +44,9 @@ struct AttentionBatch {
 
 /// What a block of a (sequence, key head, tile of rows) grid works on. The tile runs fastest, last tile first: under a causal mask it is the
 /// longest, and tiles that share keys run at the same time.
-struct AttentionTile {
+struct BlockTile {
   int index, head, sequence;
-  HOOF_INLINE AttentionTile(u32 block, int tiles, int key_heads) {
+  HOOF_INLINE BlockTile(u32 block, int tiles, int key_heads) {
     index = tiles - 1 - (int)(block % tiles);
     head = (int)(block / tiles % key_heads);
     sequence = (int)(block / tiles / key_heads);
@@ -54,7 +58,7 @@ template <class T> struct QueryRows {
   T *first;
   i64 stride;
   int group, head_dim;
-  HOOF_INLINE QueryRows(T *base, const AttentionBatch &batch, const AttentionSequence &sequence, int head)
+  HOOF_INLINE QueryRows(T *base, const Batch &batch, const Sequence &sequence, int head)
       : first(base + sequence.query * batch.query_width() + (i64)head * batch.group * batch.head_dim),
         stride(batch.query_width()), group(batch.group), head_dim(batch.head_dim) {}
   HOOF_INLINE T *row(int r) const {
@@ -67,19 +71,20 @@ template <class T> struct QueryRows {
 template <class T> struct KeyRows {
   T *first;
   i64 stride;
-  HOOF_INLINE KeyRows(T *base, const AttentionBatch &batch, i64 start, int head)
+  HOOF_INLINE KeyRows(T *base, const Batch &batch, i64 start, int head)
       : first(base + start * batch.key_width() + (i64)head * batch.head_dim), stride(batch.key_width()) {}
   HOOF_INLINE T *row(int r) const { return first + r * stride; }
 };
 
 /// Where a row's number (logSumExp and such) stands in a [queries, heads] matrix.
-HOOF_INLINE i64 row_statistic(const AttentionBatch &batch, const AttentionSequence &sequence, int head, int row) {
+HOOF_INLINE i64 statistic_index(const Batch &batch, const Sequence &sequence, int head, int row) {
   int query = row / batch.group;
   return (sequence.query + query) * batch.key_heads * batch.group + (i64)head * batch.group + (row - query * batch.group);
 }
+}  // namespace attention
 
 /// The batch among a kernel's parameters, and made of them.
 #define HOOF_ATTENTION_SPANS                                                                                                              \
   const i32 *query_starts, const i32 *key_starts, const i32 *key_counts, i32 count, i32 key_heads, i32 group, i32 head_dim, i32 causal
 #define HOOF_ATTENTION_BATCH \
-  AttentionBatch { query_starts, key_starts, key_counts, count, key_heads, group, head_dim, causal != 0 }
+  attention::Batch { query_starts, key_starts, key_counts, count, key_heads, group, head_dim, causal != 0 }

@@ -3,13 +3,14 @@
 #pragma once
 #include "attention_spans.h"
 
+namespace attention {
 struct alignas(8) RowStatistics {
   float log, expected;
 };
 
 /// Rows of dq outside all sequences become zero here: no other block comes by.
 template <class T>
-HOOF_INLINE void attention_statistics(
+HOOF_INLINE void row_statistics(
     const T *d_out, const T *out, const float *log_sum_exp, RowStatistics *statistics, T *dq, const i32 *query_starts, int count, i64 rows,
     int heads, int head_dim) {
   i64 row = (i64)blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32;
@@ -24,3 +25,4 @@ HOOF_INLINE void attention_statistics(
   if (query >= query_starts[0] && query < query_starts[count]) return;
   for (int column = lane; column < head_dim; column += 32) dq[row * head_dim + column] = from_float<T>(0.0f);
 }
+}  // namespace attention

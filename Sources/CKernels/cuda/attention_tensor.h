@@ -3,7 +3,8 @@
 #pragma once
 #include "attention_spans.h"
 
-static constexpr int attention_threads = 128;
+namespace attention {
+static constexpr int tensor_threads = 128;
 
 template <int dims> static constexpr int tile_stride = dims + 8;
 
@@ -14,8 +15,8 @@ HOOF_INLINE void load_tile(bf16 *tile, const Rows &source, int first, int end, i
   constexpr int chunks = dims / 8;
   if (vector) {
 #pragma unroll 4
-    for (int pass = 0; pass < rows * chunks / attention_threads; pass++) {
-      int index = pass * attention_threads + (int)threadIdx.x;
+    for (int pass = 0; pass < rows * chunks / tensor_threads; pass++) {
+      int index = pass * tensor_threads + (int)threadIdx.x;
       int row = index / chunks, column = index % chunks * 8;
       bool wanted = first + row < end && column < head_dim;
       copy_async_16(tile + row * tile_stride<dims> + column, wanted ? source.row(first + row) + column : source.first, wanted);
@@ -23,7 +24,7 @@ HOOF_INLINE void load_tile(bf16 *tile, const Rows &source, int first, int end, i
     return;
   }
 #pragma unroll 1
-  for (int index = threadIdx.x; index < rows * dims / 2; index += attention_threads) {
+  for (int index = threadIdx.x; index < rows * dims / 2; index += tensor_threads) {
     int row = index / (dims / 2), column = index % (dims / 2) * 2;
     const bf16 *from = first + row < end ? source.row(first + row) + column : nullptr;
     u32 low = from && column < head_dim ? from[0].bits : 0, high = from && column + 1 < head_dim ? from[1].bits : 0;
@@ -82,3 +83,4 @@ HOOF_INLINE void store_rows(
     }
   }
 }
+}  // namespace attention
