@@ -2,7 +2,7 @@ import TensorCore
 
 /// Rows (queries × heads of a group) and keys that a block of the attention kernels holds, as in attention_*.h.
 private let tileRows = 64
-/// Few queries over many keys: the keys are split until about this many blocks run (two on each multiprocessor of a large GPU; a constant, so
+/// Few queries over many keys: the keys are split until about this many blocks run (two on each multiprocessor of a large GPU; constant, so
 /// that results do not depend on the device), but no finer than a tile of keys.
 private let splitBlocks = 264, splitKeys = 64, mostSplits = 64
 private let log2OfE = 1.4426950408889634

@@ -1,9 +1,10 @@
-// Attention backward on tensor cores. With p = exp2(score - log) and dScore = p·(dOut·vᵀ - dOut·out): dq = scale·dScore·k in one kernel, whose blocks
-// hold 64 rows (queries × heads of the group) and walk over the keys; dk = scale·dScoreᵀ·q and dv = pᵀ·dOut in another, whose blocks hold 64 keys
-// of one key head and walk over the rows that see them, all heads of the group one after the other: no atomics, every sum in one order.
-// Both hold 64 rows of two matrices in shared memory (q, dOut or k, v) and take the other two 32 rows at a time, the next 32 on their way
-// meanwhile; a warp owns 16 rows of the results in f32 registers. Scores are computed twice, p and dScore are rounded to bf16 in registers.
-// Traffic: each matrix once per 64 rows of the other side, the repeats out of L2.
+// Attention backward on tensor cores. With p = exp2(score - log) and dScore = p·(dOut·vᵀ - dOut·out): dq = scale·dScore·k in one kernel,
+// whose blocks hold 64 rows (queries × heads of the group) and walk over the keys; dk = scale·dScoreᵀ·q and dv = pᵀ·dOut in another, whose
+// blocks hold 64 keys of one key head and walk over the rows that see them, all heads of the group one after the other: no atomics, every
+// sum in one order. Both hold 64 rows of two matrices in shared memory (q, dOut or k, v) and take the other two 32 rows at a time, the next
+// 32 on their way meanwhile; a warp owns 16 rows of the results in f32 registers. Scores are computed twice, p and dScore are rounded to
+// bf16 in registers. Traffic: each matrix once per 64 rows of the other side, the repeats out of L2. What is masked is multiplied by an
+// exact zero: inf or NaN in a row of dOut or q reaches the gradients of all keys of a block that meets it.
 #pragma once
 #include "attention_statistics.h"
 #include "attention_tensor.h"
@@ -124,7 +125,8 @@ HOOF_INLINE void backward_queries(
   store_rows<dims>(sums, scale, scale, tile.held(0) + warp * 16 * tile_stride<dims>, target, warp_row, rows, head_dim, vector);
 }
 
-/// Calls `body` with every sequence that has queries and keys in rows first ..< end of k, in order. Every warp looks for itself, 128 at a time.
+/// Calls `body` with every sequence that has queries and keys in rows first ..< end of k, in order. Every warp looks for itself, 128 at a
+/// time.
 template <class Body> HOOF_INLINE void for_each_sequence(const Batch &batch, i64 first, i64 end, Body body) {
   int lane = threadIdx.x % 32;
 #pragma unroll 1

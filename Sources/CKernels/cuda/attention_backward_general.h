@@ -1,7 +1,8 @@
-// Attention backward in plain f32 arithmetic, for f32 tensors and for heads wider than 128; any head dim, any alignment. The same two kernels as
-// in attention_backward.h: a block of 16 × 16 threads holds 64 rows of q and dOut (or of k and v) and walks over 32 rows of the other side at a
-// time; thread (y, x) has held rows 4y ... 4y+3, of the scores moving rows x and x+16, of the gradients dims 4x ... and 64+4x ... . blockIdx.y takes
-// 128 dims of the gradients; a wider head repeats the scores for each. p and dScore pass through shared memory.
+// Attention backward in plain f32 arithmetic, for f32 tensors and for heads wider than 128; any head dim, any alignment. The same two
+// kernels as in attention_backward.h: a block of 16 × 16 threads holds 64 rows of q and dOut (or of k and v) and walks over 32 rows of the
+// other side at a time; thread (y, x) has held rows 4y ... 4y+3, of the scores moving rows x and x+16, of the gradients dims 4x ... and
+// 64+4x ... . blockIdx.y takes 128 dims of the gradients; a wider head repeats the scores for each. p and dScore pass through shared
+// memory.
 #pragma once
 #include "attention_backward.h"
 #include "attention_general.h"

@@ -1,8 +1,8 @@
-// Attention forward on tensor cores (FlashAttention-2, arXiv 2307.08691): a block holds 64 rows (queries × heads of the group) and walks over
-// the keys 64 at a time; a warp owns 16 rows. Scores, running maximum and sum stay in f32 registers (exp2, the scale multiplied by log2 e),
-// probabilities are rounded to bf16 in registers, where they already lie as the A operand of the product with the values.
-// Traffic: q, out once; keys and values once per 64 rows, the repeats out of L2. While one of K, V is multiplied the other is on its way.
-// With splits > 1 (few queries, many keys) blockIdx.y takes its share of the keys and leaves a normalised f32 part and log2 Σ exp2 for
+// Attention forward on tensor cores (FlashAttention-2, arXiv 2307.08691): a block holds 64 rows (queries × heads of the group) and walks
+// over the keys 64 at a time; a warp owns 16 rows. Scores, running maximum and sum stay in f32 registers (exp2, the scale multiplied by
+// log2 e), probabilities are rounded to bf16 in registers, where they already lie as the A operand of the product with the values. Traffic:
+// q, out once; keys and values once per 64 rows, the repeats out of L2. While one of K, V is multiplied the other is on its way. With
+// splits > 1 (few queries, many keys) blockIdx.y takes its share of the keys and leaves a normalised f32 part and log2 Σ exp2 for
 // attention::merge. A key a row does not see but its tile does is multiplied by an exact zero: inf or NaN in such a value row reaches it.
 #pragma once
 #include "attention_tensor.h"

@@ -1,7 +1,7 @@
-// Attention forward in plain f32 arithmetic, for f32 tensors and for head dims no tensor-core kernel takes; any head dim, any alignment.
-// A block of 16 × 16 threads holds 64 rows (queries × heads of the group) and walks over the keys 64 at a time. Thread (y, x) has rows 4y ... 4y+3;
-// of the scores keys x, x+16, x+32, x+48, of the output dims 4x ... 4x+3 and 64+4x ... 64+4x+3. The scores are summed over 32 dims at a time, the
-// probabilities pass through shared memory. blockIdx.z takes 128 dims of the output; a wider head repeats the scores for each.
+// Attention forward in plain f32 arithmetic, for f32 tensors and for head dims no tensor-core kernel takes; any head dim, any alignment. A
+// block of 16 × 16 threads holds 64 rows (queries × heads of the group) and walks over the keys 64 at a time. Thread (y, x) has rows 4y ...
+// 4y+3; of the scores keys x, x+16, x+32, x+48, of the output dims 4x ... 4x+3 and 64+4x ... 64+4x+3. The scores are summed over 32 dims at
+// a time, the probabilities pass through shared memory. blockIdx.z takes 128 dims of the output; a wider head repeats the scores for each.
 // Traffic and splits as in attention_forward.h.
 #pragma once
 #include "attention_spans.h"
@@ -42,7 +42,8 @@ template <int columns> HOOF_INLINE void add_products(float (&s)[4][columns], con
   }
 }
 
-/// o[i] (dims 4x..., 64+4x...) += Σ over `depth` rows p[row 4y+i][row]·wide[row]; depth is a multiple of 4, dims behind `width` are left out.
+/// o[i] (dims 4x..., 64+4x...) += Σ over `depth` rows p[row 4y+i][row]·wide[row]; depth is a multiple of 4, dims behind `width` are left
+/// out.
 template <int stride> HOOF_INLINE void add_weighted(float (&o)[4][8], const float *p, const float *wide, int depth, int width) {
   int x = threadIdx.x % 16, y = threadIdx.x / 16;
 #pragma unroll

@@ -1,5 +1,5 @@
-// Joins the parts of attention whose keys were split over blocks: a warp per row (query and head) weighs each part by exp2 of its log2 Σ exp2,
-// always in the order of the parts. Parts of no key have -inf there and no output. Traffic: the parts once, out once.
+// Joins the parts of attention whose keys were split over blocks: a warp per row (query and head) weighs each part by exp2 of its log2 Σ
+// exp2, always in the order of the parts. Parts of no key have -inf there and no output. Traffic: the parts once, out once.
 #pragma once
 #include "attention_spans.h"
 

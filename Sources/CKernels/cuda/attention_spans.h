@@ -42,8 +42,8 @@ struct Batch {
   HOOF_INLINE i64 key_width() const { return (i64)key_heads * head_dim; }
 };
 
-/// What a block of a (sequence, key head, tile of rows) grid works on. The tile runs fastest, last tile first: under a causal mask it is the
-/// longest, and tiles that share keys run at the same time.
+/// What a block of a (sequence, key head, tile of rows) grid works on. The tile runs fastest, last tile first: under a causal mask it is
+/// the longest, and tiles that share keys run at the same time.
 struct BlockTile {
   int index, head, sequence;
   HOOF_INLINE BlockTile(u32 block, int tiles, int key_heads) {
@@ -84,7 +84,7 @@ HOOF_INLINE i64 statistic_index(const Batch &batch, const Sequence &sequence, in
 }  // namespace attention
 
 /// The batch among a kernel's parameters, and made of them.
-#define HOOF_ATTENTION_SPANS                                                                                                              \
+#define HOOF_ATTENTION_SPANS                                                                                                               \
   const i32 *query_starts, const i32 *key_starts, const i32 *key_counts, i32 count, i32 key_heads, i32 group, i32 head_dim, i32 causal
-#define HOOF_ATTENTION_BATCH \
+#define HOOF_ATTENTION_BATCH                                                                                                               \
   attention::Batch { query_starts, key_starts, key_counts, count, key_heads, group, head_dim, causal != 0 }

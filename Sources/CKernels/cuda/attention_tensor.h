@@ -1,5 +1,5 @@
-// Tiles of bf16 in shared memory for tensor-core attention: [rows, dims] with 8 elements of padding behind each row, so that eight rows of one
-// 16-byte column lie in different banks (ldmatrix without conflicts). Four warps share a tile; a warp owns 16 rows of the result.
+// Tiles of bf16 in shared memory for tensor-core attention: [rows, dims] with 8 elements of padding behind each row, so that eight rows of
+// one 16-byte column lie in different banks (ldmatrix without conflicts). Four warps share a tile; a warp owns 16 rows of the result.
 #pragma once
 #include "attention_spans.h"
 
@@ -8,8 +8,8 @@ static constexpr int tensor_threads = 128;
 
 template <int dims> static constexpr int tile_stride = dims + 8;
 
-/// Copies rows first ..< end of `source` (at most `rows`) into the tile in the background; what lies outside, rows and dims, becomes zero, so
-/// that what the memory holds there (NaN in unused keys) never meets a zero probability.
+/// Copies rows first ..< end of `source` (at most `rows`) into the tile in the background; what lies outside, rows and dims, becomes zero,
+/// so that what the memory holds there (NaN in unused keys) never meets a zero probability.
 template <int dims, int rows, class Rows>
 HOOF_INLINE void load_tile(bf16 *tile, const Rows &source, int first, int end, int head_dim, bool vector) {
   constexpr int chunks = dims / 8;
@@ -37,8 +37,8 @@ template <int dims> HOOF_INLINE void load_a(u32 (&a)[4], const bf16 *tile, int r
   int lane = threadIdx.x % 32;
   load_matrix_x4(a, tile + (row + lane % 16) * tile_stride<dims> + dim + lane / 16 * 8);
 }
-/// B operands of tile·: the tile's 16 rows from `row` on are columns of the product; b[0], b[1] for the first eight, b[2], b[3] for the rest;
-/// summed over 16 dims from `dim` on.
+/// B operands of tile·: the tile's 16 rows from `row` on are columns of the product; b[0], b[1] for the first eight, b[2], b[3] for the
+/// rest; summed over 16 dims from `dim` on.
 template <int dims> HOOF_INLINE void load_b_rows(u32 (&b)[4], const bf16 *tile, int row, int dim) {
   int lane = threadIdx.x % 32;
   load_matrix_x4(b, tile + (row + lane / 16 * 8 + lane % 8) * tile_stride<dims> + dim + lane / 8 % 2 * 8);
@@ -56,11 +56,12 @@ template <int tiles> HOOF_INLINE void result_as_a(u32 (&a)[4], const float (&x)[
   a[3] = pack_bf16(x[2 * i + 1][2], x[2 * i + 1][3]);
 }
 
-/// Writes the warp's 16 rows (times upper for rows 0 ... 7, lower for 8 ... 15) as bf16 to rows first ..< end of `target`, through its own rows of
-/// `tile`, so that stores are 16 bytes wide and in order.
+/// Writes the warp's 16 rows (times upper for rows 0 ... 7, lower for 8 ... 15) as bf16 to rows first ..< end of `target`, through its own
+/// rows of `tile`, so that stores are 16 bytes wide and in order.
 template <int dims, class Rows>
 HOOF_INLINE void store_rows(
-    const float (&x)[dims / 8][4], float upper, float lower, bf16 *tile, const Rows &target, int first, int end, int head_dim, bool vector) {
+    const float (&x)[dims / 8][4], float upper, float lower, bf16 *tile, const Rows &target, int first, int end, int head_dim,
+    bool vector) {
   constexpr int chunks = dims / 8;
   int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
   __syncwarp();
