@@ -10,7 +10,7 @@ private let log2OfE = 1.4426950408889634
 extension CUDABackend {
   public func attention(q: Tensor, k: Tensor, v: Tensor, _ spans: Spans, _ shape: AttentionShape, into out: Tensor, logSumExp: Tensor) {
     Check.attention(q: q, k: k, v: v, spans, shape, out: out, logSumExp: logSumExp)
-    let call = AttentionCall(shape, spans, "attention", [q, k, v, out], statistics: logSumExp)
+    let call = AttentionCall(shape, spans, [q, k, v, out])
     guard call.rowBlocks > 0, shape.headDim > 0 else { return }
     // Counts stand in device memory: an even share of the rows of k is the guess for the longest sequence's keys.
     let splits = max(1, min((splitBlocks + call.rowBlocks - 1) / call.rowBlocks, k.rows / (spans.count * splitKeys), mostSplits))
@@ -46,7 +46,7 @@ extension CUDABackend {
     dk: Tensor, dv: Tensor
   ) {
     Check.attentionBackward(dOut, q: q, k: k, v: v, out: out, logSumExp: logSumExp, spans, shape, dq: dq, dk: dk, dv: dv)
-    let call = AttentionCall(shape, spans, "attentionBackward", [q, k, v, out, dOut, dq, dk, dv], statistics: logSumExp)
+    let call = AttentionCall(shape, spans, [q, k, v, out, dOut, dq, dk, dv])
     guard shape.headDim > 0 else { return }
     let rows = q.rows * shape.queryHeads
     // Two floats a row: log2 Σ exp2 and dOut·out.
@@ -96,11 +96,8 @@ private struct AttentionCall {
   /// The scale with log2 e, as the kernels work with exp2.
   let scale2: Float
 
-  init(_ shape: AttentionShape, _ spans: Spans, _ op: String, _ tensors: [Tensor], statistics: Tensor) {
+  init(_ shape: AttentionShape, _ spans: Spans, _ tensors: [Tensor]) {
     let dtype = tensors[0].dtype
-    precondition(
-      (dtype == .f32 || dtype == .bf16) && tensors.allSatisfy { $0.dtype == dtype } && statistics.dtype == .f32,
-      "\(op): \(tensors.map(\.dtype)), logSumExp \(statistics.dtype); all f32 or all bf16, logSumExp f32")
     type = dtype == .f32 ? "f32" : "bf16"
     isTensor = dtype == .bf16 && shape.headDim <= 128
     isVector = shape.headDim % 8 == 0 && tensors.allSatisfy { $0.pointer % 16 == 0 } ? 1 : 0

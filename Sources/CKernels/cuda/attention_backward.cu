@@ -12,7 +12,7 @@ HOOF_EXPORT(hoof_attention_statistics_bf16)
 
 /// Grid: sequence × key head × tile of 64 rows. scale2 = scale·log2 e; vector: all tensors and the head dim in multiples of 16 bytes.
 #define HOOF_ATTENTION_QUERIES(name, dims)                                                                                                 \
-  HOOF_KERNEL __launch_bounds__(attention::tensor_threads, 2) name(                                                                        \
+  HOOF_KERNEL __launch_bounds__(attention::tensor_threads, 3) name(                                                                        \
       const bf16 *d_out, const bf16 *q, const bf16 *k, const bf16 *v, const RowStatistics *statistics, bf16 *dq, HOOF_ATTENTION_SPANS,     \
       i32 tiles, float scale, float scale2, i32 vector) {                                                                                  \
     attention::backward_queries<dims>(d_out, q, k, v, statistics, dq, HOOF_ATTENTION_BATCH, tiles, scale, scale2, vector != 0);            \
