@@ -11,12 +11,15 @@
 #pragma once
 #include "device.h"
 
-template <int m_, int n_, int k_, int warps_m_, int warps_n_, int stages_> struct TileShape {
+/// fragment_sets: 2 reads fragments one step ahead; 1 saves registers for loaders that need them.
+template <int m_, int n_, int k_, int warps_m_, int warps_n_, int stages_, int fragment_sets_ = 2> struct TileShape {
   static constexpr int m = m_, n = n_, k = k_, warps_m = warps_m_, warps_n = warps_n_, stages = stages_;
+  static constexpr int fragment_sets = fragment_sets_;
   static constexpr int warps = warps_m * warps_n, threads = 32 * warps;
 };
 /// Two blocks share a multiprocessor: one multiplies while the other begins or ends.
 using LargeTile = TileShape<128, 128, 32, 2, 2, 4>;
+using LargeDecodedTile = TileShape<128, 128, 32, 2, 2, 4, 1>;
 /// For few rows or columns.
 using SmallTile = TileShape<64, 64, 64, 2, 2, 3>;
 
@@ -137,9 +140,11 @@ template <class Shape, bool a_along_k, bool b_along_k> struct Bf16Tile {
     copy_async_wait<Shape::stages - 2>();
     __syncthreads();
 
-    u32 of_a[2][m_fragments][4], of_b[2][n_fragments / 2][4];
+    constexpr int sets = Shape::fragment_sets;
+    constexpr int last_set = sets - 1;
+    u32 of_a[sets][m_fragments][4], of_b[sets][n_fragments / 2][4];
     int reading = 0, writing = Shape::stages - 1;
-    load(shared, 0, of_a[0], of_b[0]);
+    if (sets == 2) load(shared, 0, of_a[0], of_b[0]);
 #pragma unroll 1
     for (int tile = 0; tile < tiles; tile++) {
       bool more = tile + Shape::stages - 1 < tiles;
@@ -147,6 +152,7 @@ template <class Shape, bool a_along_k, bool b_along_k> struct Bf16Tile {
       unsigned char *current = shared + reading * stage_bytes;
 #pragma unroll
       for (int step = 0; step < k_steps; step++) {
+        if (sets == 1) load(current, step, of_a[0], of_b[0]);
         if (step == k_steps - 1) {
           // All fragments of this slot are in registers: after the barrier it may be overwritten, and the next one is complete.
           if (more) a.store(slot), b.store(slot + A::bytes);
@@ -156,7 +162,7 @@ template <class Shape, bool a_along_k, bool b_along_k> struct Bf16Tile {
           writing = writing + 1 == Shape::stages ? 0 : writing + 1;
           current = shared + reading * stage_bytes;
         }
-        load(current, (step + 1) % k_steps, of_a[(step + 1) & 1], of_b[(step + 1) & 1]);
+        if (sets == 2) load(current, (step + 1) % k_steps, of_a[(step + 1) & last_set], of_b[(step + 1) & last_set]);
         if (step == 0) {
           if (more) a.fetch(slot), b.fetch(slot + A::bytes);
           copy_async_commit();
@@ -165,7 +171,7 @@ template <class Shape, bool a_along_k, bool b_along_k> struct Bf16Tile {
         for (int i = 0; i < m_fragments; i++)
 #pragma unroll
           for (int j = 0; j < n_fragments; j++)
-            mma_bf16_16x8x16(sum[i][j], of_a[step & 1][i], of_b[step & 1][j / 2][j % 2 * 2], of_b[step & 1][j / 2][j % 2 * 2 + 1]);
+            mma_bf16_16x8x16(sum[i][j], of_a[step & last_set][i], of_b[step & last_set][j / 2][j % 2 * 2], of_b[step & last_set][j / 2][j % 2 * 2 + 1]);
       }
     }
     copy_async_wait<0>();
