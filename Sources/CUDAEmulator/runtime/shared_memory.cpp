@@ -1,5 +1,6 @@
 // The block's window of shared memory: dynamic memory first, then static arrays in the order in which threads first meet their
 // declarations, with gaps between. All of it is poisoned when a block starts.
+#include "arrivals.h"
 #include "checks.h"
 #include "faults.h"
 #include "races.h"
@@ -10,7 +11,7 @@ static void set_valid(Worker &w, u32 offset, u32 bytes, bool valid) {
 }
 
 void begin_shared(Worker &w) {
-  memset(w.sharedValid, 0, sizeof w.sharedValid);
+  if (w.staticEnd) set_valid(w, dynamicSharedOffset, w.staticEnd - dynamicSharedOffset, false);
   set_valid(w, dynamicSharedOffset, (u32)w.launch.dynamicShared, true);
   w.staticArrays.clear();
   w.staticEnd = ((u32)(dynamicSharedOffset + w.launch.dynamicShared) + 127) / 128 * 128 + 128;
@@ -19,7 +20,7 @@ void begin_shared(Worker &w) {
 
 void begin_block_shared(Worker &w) {
   memset(w.shared + dynamicSharedOffset, 0xff, w.staticEnd - dynamicSharedOffset);
-  w.arrivals.clear();
+  begin_arrivals(w);
   if (checks.races) forget_accesses(w);
 }
 

@@ -2,11 +2,14 @@
 #pragma once
 #include <vector>
 
+#include "fiber.h"
+
 #include "../simt.h"
 #undef threadIdx
 #undef blockIdx
 #undef blockDim
 #undef gridDim
+#undef __noinline__
 
 namespace simt {
 constexpr int maximumThreads = 1024, warpLanes = 32, maximumWarps = maximumThreads / warpLanes;
@@ -31,6 +34,7 @@ struct Launch {
 
 struct Stack {
   char *low;
+  bool guarded;
 };
 struct Warp;
 struct PendingCopy {
@@ -39,12 +43,17 @@ struct PendingCopy {
   int bytes, group;
   bool wanted;
 };
-/// Products of one accumulator under way: what it held before, and the operands.
+/// A warpgroup's product under way.
 struct PendingProduct {
-  float *d;
-  int columns;
+  int accumulator, columns, group;
   u64 a, b;
-  int group;
+  bool accumulate;
+};
+/// This thread's part of an accumulator, while its registers are the products' own.
+struct Accumulator {
+  float *registers;
+  int count, pending;
+  alignas(32) float value[128];
 };
 
 struct alignas(64) Thread {
@@ -57,7 +66,8 @@ struct alignas(64) Thread {
   int copyGroups, productGroups;
   std::vector<PendingCopy> copies;
   std::vector<PendingProduct> products;
-  std::vector<float> accumulators;
+  std::vector<Accumulator> accumulators;
+  bool fenced;  // wgmma_fence since the last wait
 };
 
 /// Lanes that wait for one collective.
@@ -76,12 +86,17 @@ struct alignas(64) Warp {
   const void *pointer[warpLanes];
 };
 
+/// Threads of a warpgroup that wait for products.
+struct WarpgroupMeeting {
+  int arrived;
+};
 struct BlockBarrier {
   int arrived, expected;
   u32 predicates, result;
   u32 waiting[maximumWarps];
 };
-struct Arrival;  // runtime/arrivals.cpp
+struct Arrival;  // runtime/arrivals.h
+struct Arrivals;
 struct StaticArray {
   const void *tag;
   u32 offset;
@@ -99,17 +114,18 @@ struct Worker {
   Thread thread[maximumThreads];
   Warp warp[maximumWarps];
   BlockBarrier barriers[16];
+  WarpgroupMeeting warpgroups[maximumWarps / 4];
 
   char *shared = nullptr;  // sharedWindow bytes
   u8 sharedValid[sharedWindow / 16];
   u32 staticEnd = 0;
   std::vector<StaticArray> staticArrays;
   size_t staticBytes = 0;
-  std::vector<Arrival *> arrivals;
+  Arrivals *arrivals = nullptr;
 
   Stack stackOf[maximumThreads];
   Stack *freeStacks[maximumThreads];
-  int freeStackCount = 0;
+  int freeStackCount = 0, fewestFreeStacks = maximumThreads;
   dim3 shape{0, 0, 0};
   struct Races *races = nullptr;
 
@@ -128,11 +144,24 @@ struct Worker {
   }
   Thread *next();
   void start(Thread *t);
+  /// At the end of a launch.
+  void checkStacks();
   void finish(Thread *t);
   void arriveAtBlockBarrier(BlockBarrier &b);
   [[noreturn]] void stop();
   [[noreturn]] void reportDeadlock();
 };
+
+// Inline, so that after a switch one return fewer goes where the processor does not expect it.
+inline __attribute__((always_inline)) void Worker::giveWay(const char *at) {
+  Thread *me = current;
+  me->waitsAt = at;
+  Thread *to = next();
+  if (__builtin_expect(!to, 0)) reportDeadlock();
+  if (__builtin_expect(!to->context, 0)) start(to);
+  current = to;
+  simt_switch(&me->context, to->context);
+}
 
 /// The worker of this OS thread while it runs a block.
 extern thread_local Worker *worker __attribute__((tls_model("initial-exec")));
