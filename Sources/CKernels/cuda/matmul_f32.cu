@@ -27,21 +27,21 @@ HOOF_INLINE void multiply_f32(const float *a, const void *b, float *out, int m, 
   } while (begin < depth.end);
 }
 
-#define PRODUCT(name, a_along_k, b_along_k, T)                                                                                               \
+#define HOOF_PRODUCT_F32(name, a_along_k, b_along_k, T)                                                                                               \
   HOOF_KERNEL __launch_bounds__(F32Tile::threads, 2)                                                                                         \
       name(const float *a, const void *b, float *out, i32 m, i32 n, i32 k, i32 k_share, float beta, i32 flags) {                             \
     multiply_f32<a_along_k, b_along_k, T>(a, b, out, m, n, k, k_share, beta, flags);                                                         \
   }                                                                                                                                          \
   HOOF_EXPORT(name)
 
-PRODUCT(hoof_matmul_right_f32_f32, true, true, float)
-PRODUCT(hoof_matmul_right_f32_f16, true, true, f16)
-PRODUCT(hoof_matmul_right_f32_bf16, true, true, bf16)
-PRODUCT(hoof_matmul_right_f32_q8_0, true, true, q8_0)
-PRODUCT(hoof_matmul_right_f32_q4_K, true, true, q4_K)
-PRODUCT(hoof_matmul_none_f32_f32, true, false, float)
-PRODUCT(hoof_matmul_none_f32_f16, true, false, f16)
-PRODUCT(hoof_matmul_none_f32_bf16, true, false, bf16)
-PRODUCT(hoof_matmul_none_f32_q8_0, true, false, q8_0)
-PRODUCT(hoof_matmul_none_f32_q4_K, true, false, q4_K)
-PRODUCT(hoof_matmul_left_f32_f32, false, false, float)
+HOOF_PRODUCT_F32(hoof_matmul_right_f32_f32, true, true, float)
+HOOF_PRODUCT_F32(hoof_matmul_right_f32_f16, true, true, f16)
+HOOF_PRODUCT_F32(hoof_matmul_right_f32_bf16, true, true, bf16)
+HOOF_PRODUCT_F32(hoof_matmul_right_f32_q8_0, true, true, q8_0)
+HOOF_PRODUCT_F32(hoof_matmul_right_f32_q4_K, true, true, q4_K)
+HOOF_PRODUCT_F32(hoof_matmul_none_f32_f32, true, false, float)
+HOOF_PRODUCT_F32(hoof_matmul_none_f32_f16, true, false, f16)
+HOOF_PRODUCT_F32(hoof_matmul_none_f32_bf16, true, false, bf16)
+HOOF_PRODUCT_F32(hoof_matmul_none_f32_q8_0, true, false, q8_0)
+HOOF_PRODUCT_F32(hoof_matmul_none_f32_q4_K, true, false, q4_K)
+HOOF_PRODUCT_F32(hoof_matmul_left_f32_f32, false, false, float)

@@ -25,21 +25,21 @@ template <class T> constexpr int blocks_at_once = 2;
 template <> constexpr int blocks_at_once<q8_0> = 1;
 template <> constexpr int blocks_at_once<q4_K> = 1;
 
-#define PRODUCT(name, a_along_k, b_along_k, T)                                                                                               \
+#define HOOF_PRODUCT_TF32(name, a_along_k, b_along_k, T)                                                                                               \
   HOOF_KERNEL __launch_bounds__(Tf32Tile::threads, blocks_at_once<T>)                                                                                        \
       name(const float *a, const void *b, float *out, i32 m, i32 n, i32 k, i32 k_share, float beta, i32 flags) {                             \
     multiply_tf32<a_along_k, b_along_k, T>(a, b, out, m, n, k, k_share, beta, flags);                                                        \
   }                                                                                                                                          \
   HOOF_EXPORT(name)
 
-PRODUCT(hoof_matmul_right_tf32_f32, true, true, float)
-PRODUCT(hoof_matmul_right_tf32_f16, true, true, f16)
-PRODUCT(hoof_matmul_right_tf32_bf16, true, true, bf16)
-PRODUCT(hoof_matmul_right_tf32_q8_0, true, true, q8_0)
-PRODUCT(hoof_matmul_right_tf32_q4_K, true, true, q4_K)
-PRODUCT(hoof_matmul_none_tf32_f32, true, false, float)
-PRODUCT(hoof_matmul_none_tf32_f16, true, false, f16)
-PRODUCT(hoof_matmul_none_tf32_bf16, true, false, bf16)
-PRODUCT(hoof_matmul_none_tf32_q8_0, true, false, q8_0)
-PRODUCT(hoof_matmul_none_tf32_q4_K, true, false, q4_K)
-PRODUCT(hoof_matmul_left_tf32_f32, false, false, float)
+HOOF_PRODUCT_TF32(hoof_matmul_right_tf32_f32, true, true, float)
+HOOF_PRODUCT_TF32(hoof_matmul_right_tf32_f16, true, true, f16)
+HOOF_PRODUCT_TF32(hoof_matmul_right_tf32_bf16, true, true, bf16)
+HOOF_PRODUCT_TF32(hoof_matmul_right_tf32_q8_0, true, true, q8_0)
+HOOF_PRODUCT_TF32(hoof_matmul_right_tf32_q4_K, true, true, q4_K)
+HOOF_PRODUCT_TF32(hoof_matmul_none_tf32_f32, true, false, float)
+HOOF_PRODUCT_TF32(hoof_matmul_none_tf32_f16, true, false, f16)
+HOOF_PRODUCT_TF32(hoof_matmul_none_tf32_bf16, true, false, bf16)
+HOOF_PRODUCT_TF32(hoof_matmul_none_tf32_q8_0, true, false, q8_0)
+HOOF_PRODUCT_TF32(hoof_matmul_none_tf32_q4_K, true, false, q4_K)
+HOOF_PRODUCT_TF32(hoof_matmul_left_tf32_f32, false, false, float)
