@@ -20,11 +20,6 @@ HOOF_INLINE void multiply_tf32(const float *a, const void *b, float *out, int m,
   write_tile<Tf32Tile>(shared, tile, ProductOutput(out, m, n, beta, flags), row, column, beta);
 }
 
-/// Decoding needs more registers than a second block leaves.
-template <class T> constexpr int blocks_at_once = 2;
-template <> constexpr int blocks_at_once<q8_0> = 1;
-template <> constexpr int blocks_at_once<q4_K> = 1;
-
 #define HOOF_PRODUCT_TF32(name, a_along_k, b_along_k, T)                                                                                               \
   HOOF_KERNEL __launch_bounds__(Tf32Tile::threads, blocks_at_once<T>)                                                                                        \
       name(const float *a, const void *b, float *out, i32 m, i32 n, i32 k, i32 k_share, float beta, i32 flags) {                             \

@@ -80,3 +80,8 @@ template <class T, bool along_k, int across, int k_of_tile, int threads> struct 
       line += k_of_tile;
   }
 };
+
+/// Blocks of a product kernel on one multiprocessor: decoding needs more registers than a second block leaves.
+template <class T> constexpr int blocks_at_once = 2;
+template <> constexpr int blocks_at_once<q8_0> = 1;
+template <> constexpr int blocks_at_once<q4_K> = 1;
