@@ -6,6 +6,7 @@ public protocol BackendDecorator: ComputeBackend {
 
 extension BackendDecorator {
   public var name: String { base.name }
+  public var details: [(name: String, value: String)] { base.details }
   public func memory() -> (total: Int, free: Int) { base.memory() }
   public func stores(_ dtype: DType) -> Bool { base.stores(dtype) }
   public var activations: DType { base.activations }

@@ -129,6 +129,8 @@ public struct DivergenceRows: Sendable {
 public protocol ComputeBackend: AnyObject, Sendable {
   /// "cpu (avx512, 2 threads)", "cuda:0 (H200, sm_90)".
   var name: String { get }
+  /// What else a person may want to know about it, for `hoof backends`.
+  var details: [(name: String, value: String)] { get }
   /// Bytes of memory this device has, and how many of them are free now.
   func memory() -> (total: Int, free: Int)
   /// Whether weights of this type can stay as they are; asked once, by the loader. f32 always can.
@@ -231,4 +233,5 @@ extension ComputeBackend {
   public var activations: DType { .f32 }
   public func weights(storedAs dtype: DType) -> DType { activations == .bf16 && (dtype == .f32 || dtype == .f16) ? .bf16 : dtype }
   public var usefulRows: Int? { nil }
+  public var details: [(name: String, value: String)] { [] }
 }

@@ -1,0 +1,106 @@
+import CKernels
+import Synchronization
+import TensorCore
+
+/// A kernel the driver has compiled for the device.
+struct KernelFunction: @unchecked Sendable {
+  let handle: hoof_cu_function
+  /// Dynamic shared memory it may ask for so far.
+  var sharedBytes = KernelFunction.plainSharedBytes
+
+  /// More must be asked for by name.
+  static let plainSharedBytes = 48 << 10
+}
+
+/// The kernel files as modules of the driver. Each is compiled from its PTX at first use; the driver keeps the result on disk, so that only
+/// the first start on a machine pays.
+final class KernelModules: Sendable {
+  private struct Module {
+    nonisolated(unsafe) var handle: hoof_cu_module?
+    var functions: [String: KernelFunction] = [:]
+  }
+
+  private let queue: CUDAQueue
+  /// One lock a file: while one thread compiles a file, others go on with theirs.
+  private let slots: [Slot]
+
+  private final class Slot: Sendable {
+    let module = Mutex(Module())
+  }
+
+  init(_ queue: CUDAQueue) {
+    self.queue = queue
+    slots = KernelFile.allCases.map { _ in Slot() }
+  }
+
+  deinit {
+    guard (try? queue.synchronize()) != nil else { return }
+    for slot in slots {
+      slot.module.withLock { module in
+        if let handle = module.handle { _ = queue.driver.call.cuModuleUnload(handle) }
+      }
+    }
+  }
+
+  /// The function, allowed to use this much dynamic shared memory.
+  func function(_ file: KernelFile, _ kernel: String, sharedBytes: Int) throws(BackendError) -> KernelFunction {
+    try slots[file.rawValue].module.withLock { module in
+      Result { () throws(BackendError) in
+        if let known = module.functions[kernel], sharedBytes <= known.sharedBytes { return known }
+        let function = try find(file, kernel, sharedBytes, &module)
+        module.functions[kernel] = function
+        return function
+      }
+    }.get()
+  }
+
+  func load(_ file: KernelFile) throws(BackendError) {
+    try slots[file.rawValue].module.withLock { module in Result { () throws(BackendError) in _ = try load(file, &module) } }.get()
+  }
+
+  private func find(
+    _ file: KernelFile, _ kernel: String, _ sharedBytes: Int, _ module: inout Module
+  ) throws(BackendError) -> KernelFunction {
+    let driver = queue.driver
+    try queue.enter()
+    var handle = module.functions[kernel]?.handle
+    if handle == nil {
+      let loaded = try load(file, &module)
+      try driver.check(driver.call.cuModuleGetFunction(&handle, loaded, kernel), "cuModuleGetFunction \(kernel) of \(file.name)")
+    }
+    guard let handle else { throw .device(code: 0, call: "cuModuleGetFunction \(kernel) of \(file.name), which gave none,") }
+    var function = KernelFunction(handle: handle)
+    if sharedBytes > function.sharedBytes {
+      try driver.check(
+        driver.call.cuFuncSetAttribute(handle, UInt32(HOOF_CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES), Int32(sharedBytes)),
+        "cuFuncSetAttribute \(kernel): \(sharedBytes) bytes of shared memory")
+      function.sharedBytes = sharedBytes
+    }
+    return function
+  }
+
+  private func load(_ file: KernelFile, _ module: inout Module) throws(BackendError) -> hoof_cu_module? {
+    if let handle = module.handle { return handle }
+    guard let image = hoof_cuda_image(file.name) else {
+      throw .unavailable(reason: "this build has no kernel image '\(file.name)': scripts/kernels.sh compiles it")
+    }
+    try queue.enter()
+    module.handle = try compile(image, file)
+    return module.handle
+  }
+
+  /// What the driver's compiler says goes into the error.
+  private func compile(_ image: UnsafePointer<CChar>, _ file: KernelFile) throws(BackendError) -> hoof_cu_module? {
+    let capacity = 8192
+    var handle: hoof_cu_module?
+    var log = [CChar](repeating: 0, count: capacity)
+    let code = log.withUnsafeMutableBytes { log in
+      var options = [UInt32(HOOF_CU_JIT_ERROR_LOG_BUFFER), UInt32(HOOF_CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES)]
+      var values = [log.baseAddress, UnsafeMutableRawPointer(bitPattern: capacity)]
+      return queue.driver.call.cuModuleLoadDataEx(&handle, image, UInt32(options.count), &options, &values)
+    }
+    let text = String(decoding: log.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    try queue.driver.check(code, "cuModuleLoadDataEx of kernel image \(file.name)\(text.isEmpty ? "" : ": \(text)")")
+    return handle
+  }
+}
