@@ -56,7 +56,7 @@ struct AblationRun {
     try check(source)
     let calibration = try readCalibration(source)
     try source.checkFinite()
-    let backend = try openBackend(arguments)
+    let backend = try openBackend(arguments, for: source)
     let model = try Llama(source, on: backend)
 
     let budget = arguments.int("memory") ?? StudyPlan.budget(on: backend)
@@ -90,6 +90,7 @@ struct AblationRun {
         "the model's own loss is not a number", at: modelPath, advice: "its weights overflow: check the file it was made from")
     }
     noteSpeed(result, study, seconds)
+    noteProfile(of: backend)
 
     let report = AblationReport(
       result, of: study, subject: .init(path: modelPath, fingerprint: fingerprint, config: source.config),
@@ -135,6 +136,8 @@ struct AblationRun {
     let shard = options.shard.map { "\($0.index)/\($0.count)" } ?? "whole"
     let identity = [
       fingerprint, calibration.sha256, "\(calibration.maxTokens)", "\(arguments.has("no-bos"))", options.identity, shard, String(kind),
+      // Parts measured in different precision do not make a study.
+      backend.activations.name, arguments.string("precision") == "tf32" ? "tf32" : "",
     ]
     var hash = SHA256()
     hash.update(identity.joined(separator: "\n"))
