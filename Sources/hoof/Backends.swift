@@ -38,7 +38,7 @@ extension BackendRegistry.Options {
 }
 
 /// The backend that the arguments ask for, with room for `model`. Says once which one it is, and why a better one was refused.
-/// With --profile it is wrapped, and `Profile` finds it.
+/// With --profile it is a `ProfilingBackend`.
 func openBackend(_ arguments: Arguments, for model: ModelSource) throws -> any ComputeBackend {
   var asked = arguments.string("backend") ?? "auto"
   if arguments.has("device") {
@@ -57,9 +57,4 @@ func openBackend(_ arguments: Arguments, for model: ModelSource) throws -> any C
   } catch {
     throw CommandError("cannot open the backend '\(asked)': \(error)", advice: "'hoof backends' lists what opens here")
   }
-}
-
-/// Writes where the time of a --profile run went to standard error.
-func noteProfile(of backend: any ComputeBackend) {
-  if let profiling = backend as? ProfilingBackend { Output.note(profiling.profile().table) }
 }

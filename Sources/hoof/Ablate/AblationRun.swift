@@ -90,13 +90,17 @@ struct AblationRun {
         "the model's own loss is not a number", at: modelPath, advice: "its weights overflow: check the file it was made from")
     }
     noteSpeed(result, study, seconds)
-    noteProfile(of: backend)
 
     let report = AblationReport(
       result, of: study, subject: .init(path: modelPath, fingerprint: fingerprint, config: source.config),
       calibration: .init(path: calibration.path, sha256: calibration.sha256, maxTokens: calibration.maxTokens), backend: backend.name,
       seconds: seconds)
-    try write(report, arguments, to: output)
+    var object = report.json.object!
+    if let profile = (backend as? ProfilingBackend)?.profile() {
+      Output.note(profile.table)
+      object["profile"] = profile.json
+    }
+    try write(.object(object), arguments, to: output)
     journal?.remove()
   }
 
