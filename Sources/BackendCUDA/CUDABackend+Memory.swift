@@ -27,6 +27,7 @@ extension CUDABackend {
   public func upload(_ bytes: UnsafeRawBufferPointer, into out: Tensor) throws(BackendError) {
     precondition(bytes.count == out.byteCount, "upload: \(bytes.count) bytes into \(out.shape) \(out.dtype.name)")
     try failure.rethrow()
+    if bytes.count >= CUDABackend.modelBytes, !hasWarmedUp.exchange(true, ordering: .relaxed) { modules.warmUp(usedByModels) }
     try transfer.upload(bytes, to: out.pointer)
   }
 
@@ -39,5 +40,13 @@ extension CUDABackend {
   public func synchronize() throws(BackendError) {
     try failure.rethrow()
     try queue.synchronize()
+  }
+
+  /// An upload of this size is a model's weights: its kernels are compiled while the rest of it is on the way.
+  private static var modelBytes: Int { 8 << 20 }
+
+  private var usedByModels: [KernelFile] {
+    let everywhere: [KernelFile] = [.matmul, .attention, .divergence, .norm, .rope, .elementwise, .gate, .rows, .copy, .loss]
+    return device.isHopper ? [.matmul_sm90a, .divergence_sm90a] + everywhere : everywhere
   }
 }

@@ -31,7 +31,10 @@ final class VendorMatmul: Sendable {
   }
 
   let mode: VendorBLAS
-  let availability: Availability
+  private let queue: CUDAQueue
+  private let open: @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS
+  /// Found out at the first product: opening the library takes longer than opening the device.
+  private let found = Mutex<Availability?>(nil)
   /// Whether cuBLAS is faster.
   private let decisions = Mutex<[Shape: Bool]>([:])
 
@@ -39,17 +42,32 @@ final class VendorMatmul: Sendable {
   static let comparedOperations = 1 << 27
   private static let repetitions = 3
 
-  init(_ mode: VendorBLAS, _ queue: CUDAQueue, paths: [String]? = nil) throws(BackendError) {
+  /// Throws when cuBLAS must be used and cannot.
+  init(
+    _ mode: VendorBLAS, _ queue: CUDAQueue, open: @escaping @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS
+  ) throws(BackendError) {
     self.mode = mode
-    guard mode != .off else {
-      availability = .absent(reason: "switched off")
-      return
+    self.queue = queue
+    self.open = open
+    guard mode == .on, case .absent(let reason) = availability else { return }
+    throw .unavailable(reason: "cuBLAS was asked for (--cublas on), but \(reason)")
+  }
+
+  var availability: Availability {
+    found.withLock { found in
+      if let found { return found }
+      let answer = look()
+      found = answer
+      return answer
     }
+  }
+
+  private func look() -> Availability {
+    guard mode != .off else { return .absent(reason: "it is switched off") }
     do throws(BackendError) {
-      availability = .ready(try CuBLAS(queue, paths: paths))
+      return .ready(try open(queue))
     } catch {
-      if mode == .on { throw .unavailable(reason: "--cublas on: \(error)") }
-      availability = .absent(reason: error.description)
+      return .absent(reason: error.description)
     }
   }
 
@@ -93,19 +111,20 @@ extension CUDABackend {
   func vendorMatmul(
     _ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor, ours: (Tensor) -> Void
   ) -> Bool {
-    guard case .ready(let blas) = vendor.availability, !failure.isSet, out.shape.count > 0,
+    guard vendor.mode != .off, !failure.isSet, out.shape.count > 0,
       let aType = CuBLAS.Element(a.dtype), let bType = CuBLAS.Element(b.dtype), let outType = CuBLAS.Element(out.dtype), aType == bType,
       aType == .bf16 || outType == .f32
     else { return false }
     let (m, n, k) = (out.rows, out.columns, transpose == .left ? a.rows : a.columns)
-    guard k > 0, max(m, n, k) <= Int(Int32.max) else { return false }
+    guard k > 0, max(m, n, k) <= Int(Int32.max), vendor.mode == .on || m * n * k >= VendorMatmul.comparedOperations,
+      case .ready(let blas) = vendor.availability
+    else { return false }
     func theirs(_ target: UInt64) throws(BackendError) {
       try blas.gemm(
         transpose, m: m, n: n, k: k, a: a.pointer, aType, b: b.pointer, bType, beta: beta, out: target, outType,
         allowsTF32: precision != .f32)
     }
     if vendor.mode == .auto {
-      guard m * n * k >= VendorMatmul.comparedOperations else { return false }
       let shape = VendorMatmul.Shape(transpose, m: m, n: n, k: k, a: aType, b: bType, out: outType, accumulates: beta != 0)
       let isFaster = vendor.isFaster(shape) {
         // Whatever goes wrong here (most likely: no memory for a second result) leaves the product to our own kernel.

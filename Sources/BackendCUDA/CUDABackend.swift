@@ -1,4 +1,5 @@
 import CKernels
+import Synchronization
 import TensorCore
 
 /// An NVIDIA GPU through its driver: hand-written kernels, queued one behind the other in a single stream.
@@ -9,6 +10,7 @@ public final class CUDABackend: Sendable {
   let transfer: HostTransfer
   let vendor: VendorMatmul
   let failure = FirstFailure()
+  let hasWarmedUp = Atomic(false)
 
   var device: CUDADevice { queue.device }
 
@@ -17,13 +19,20 @@ public final class CUDABackend: Sendable {
     try self.init(options, on: try CUDADriver(path: path))
   }
 
-  init(_ options: BackendRegistry.Options, on driver: CUDADriver) throws(BackendError) {
+  /// With parts that tests replace.
+  init(
+    _ options: BackendRegistry.Options, on driver: CUDADriver,
+    image: @escaping @Sendable (String) -> UnsafePointer<CChar>? = { hoof_cuda_image($0) },
+    cuBLAS: @escaping @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS = { queue throws(BackendError) in try CuBLAS(queue) }
+  ) throws(BackendError) {
     precision = options.precision ?? .bf16
     queue = try CUDAQueue(driver, device: options.device ?? 0)
-    modules = KernelModules(queue)
+    modules = KernelModules(queue, image: image)
     transfer = HostTransfer(queue)
-    vendor = try VendorMatmul(options.vendorBLAS, queue)
+    vendor = try VendorMatmul(options.vendorBLAS, queue, open: cuBLAS)
   }
+
+  deinit { modules.endWarmUp() }
 
   public var name: String { "cuda:\(device.index) (\(device.name), sm_\(device.capability), \(precision.rawValue))" }
 }

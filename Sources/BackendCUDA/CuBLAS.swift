@@ -28,15 +28,21 @@ final class CuBLAS: Sendable {
   private static let workspaceBytes = 32 << 20
 
   /// Opens HOOF_CUBLAS or the newest library the system has.
-  init(_ queue: CUDAQueue, paths: [String]? = nil) throws(BackendError) {
-    let paths = paths ?? getenv("HOOF_CUBLAS").map { [String(cString: $0)] } ?? CuBLAS.libraries
-    var found: (library: UnsafeMutableRawPointer, path: String)?
-    for path in paths where found == nil { found = dlopen(path, RTLD_NOW | RTLD_LOCAL).map { ($0, path) } }
-    guard let found else { throw .unavailable(reason: "none of \(paths.joined(separator: ", ")) can be opened") }
-    var calls = hoof_cublas_calls()
-    if let missing = fillTable(&calls, from: found.library, names: hoof_cublas_call_name) {
-      throw .unavailable(reason: "\(found.path) has no \(missing): cuBLAS 11 or newer is needed")
+  convenience init(_ queue: CUDAQueue) throws(BackendError) {
+    let paths = getenv("HOOF_CUBLAS").map { [String(cString: $0)] } ?? CuBLAS.libraries
+    for path in paths {
+      guard let library = dlopen(path, RTLD_NOW | RTLD_LOCAL) else { continue }
+      var calls = hoof_cublas_calls()
+      if let missing = fillTable(&calls, from: library, names: hoof_cublas_call_name) {
+        throw .unavailable(reason: "\(path) has no \(missing): cuBLAS 11 or newer is needed")
+      }
+      try self.init(queue, calls, from: path)
+      return
     }
+    throw .unavailable(reason: "none of \(paths.joined(separator: ", ")) can be opened")
+  }
+
+  init(_ queue: CUDAQueue, _ calls: hoof_cublas_calls, from path: String) throws(BackendError) {
     try queue.enter()
     var handle: hoof_cublas_handle?
     try CuBLAS.check(calls.cublasCreate_v2(&handle), "cublasCreate")
@@ -59,7 +65,7 @@ final class CuBLAS: Sendable {
     }
     var number: Int32 = 0
     _ = calls.cublasGetVersion_v2(handle, &number)
-    version = "\(CuBLAS.text(Int(number))) (\(found.path))"
+    version = "\(CuBLAS.text(Int(number))) (\(path))"
     (call, self.handle, self.queue, self.workspace) = (calls, handle, queue, workspace)
   }
 

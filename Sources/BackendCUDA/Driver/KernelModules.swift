@@ -1,4 +1,5 @@
 import CKernels
+import Glibc
 import Synchronization
 import TensorCore
 
@@ -21,15 +22,20 @@ final class KernelModules: Sendable {
   }
 
   private let queue: CUDAQueue
+  private let image: @Sendable (String) -> UnsafePointer<CChar>?
   /// One lock a file: while one thread compiles a file, others go on with theirs.
   private let slots: [Slot]
+
+  private let warmUps = WarmUps()
 
   private final class Slot: Sendable {
     let module = Mutex(Module())
   }
 
-  init(_ queue: CUDAQueue) {
+  /// `image` finds the PTX of a kernel file.
+  init(_ queue: CUDAQueue, image: @escaping @Sendable (String) -> UnsafePointer<CChar>?) {
     self.queue = queue
+    self.image = image
     slots = KernelFile.allCases.map { _ in Slot() }
   }
 
@@ -52,6 +58,23 @@ final class KernelModules: Sendable {
         return function
       }
     }.get()
+  }
+
+  /// Compiles the files in the background, several at a time; who needs one that is under way waits for it alone. Failures are left to
+  /// the first use of the file.
+  func warmUp(_ files: [KernelFile], threads: Int = 4) {
+    for _ in 0..<threads {
+      let thread = startThread {
+        while let file = self.warmUps.next(of: files) { try? self.load(file) }
+      }
+      if let thread { warmUps.threads.withLock { $0.append(thread) } }
+    }
+  }
+
+  /// Ends what `warmUp` began, after the files that are under way.
+  func endWarmUp() {
+    warmUps.isOver.store(true, ordering: .relaxed)
+    for thread in warmUps.threads.withLock({ $0 }) { pthread_join(thread, nil) }
   }
 
   func load(_ file: KernelFile) throws(BackendError) {
@@ -81,7 +104,7 @@ final class KernelModules: Sendable {
 
   private func load(_ file: KernelFile, _ module: inout Module) throws(BackendError) -> hoof_cu_module? {
     if let handle = module.handle { return handle }
-    guard let image = hoof_cuda_image(file.name) else {
+    guard let image = image(file.name) else {
       throw .unavailable(reason: "this build has no kernel image '\(file.name)': scripts/kernels.sh compiles it")
     }
     try queue.enter()
@@ -102,5 +125,17 @@ final class KernelModules: Sendable {
     let text = String(decoding: log.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     try queue.driver.check(code, "cuModuleLoadDataEx of kernel image \(file.name)\(text.isEmpty ? "" : ": \(text)")")
     return handle
+  }
+}
+
+/// Threads that compile in the background, and which file is next.
+private final class WarmUps: Sendable {
+  let threads = Mutex<[pthread_t]>([])
+  let isOver = Atomic(false)
+  private let index = Atomic(0)
+
+  func next(of files: [KernelFile]) -> KernelFile? {
+    let index = index.wrappingAdd(1, ordering: .relaxed).oldValue
+    return index < files.count && !isOver.load(ordering: .relaxed) ? files[index] : nil
   }
 }
