@@ -126,7 +126,8 @@ extension CommandOption {
       "precision", .choice(names), help: "of weights, activations and matrix products (default: bf16 on a GPU, f32 on the CPU)")
   }
   public static func vendorBLAS(_ names: [String]) -> CommandOption {
-    CommandOption("cublas", .choice(names), help: "matrix products of NVIDIA's library on a GPU (default: auto, where it is there and faster)")
+    CommandOption(
+      "cublas", .choice(names), help: "matrix products of NVIDIA's library on a GPU (default: auto, where it is there and faster)")
   }
   public static let profile = CommandOption("profile", help: "show on standard error where the time goes, op by op; slows the work down")
 }

@@ -32,7 +32,8 @@ extension BackendRegistry.Options {
   init(_ arguments: Arguments) {
     self.init(
       threads: arguments.int("threads"), device: arguments.int("device"),
-      precision: arguments.string("precision").flatMap(Precision.init), vendorBLAS: arguments.string("cublas").flatMap(VendorBLAS.init) ?? .auto
+      precision: arguments.string("precision").flatMap(Precision.init),
+      vendorBLAS: arguments.string("cublas").flatMap(VendorBLAS.init) ?? .auto
     )
   }
 }
