@@ -100,3 +100,5 @@ inline float half_to_float(u16 u) { _Float16 h; memcpy(&h, &u, 2); return (float
 inline u32 simt_bf16(float f) { u32 u = __float_as_uint(f); if (f != f) return (u >> 16) | 0x40; u += 0x7fff + ((u >> 16) & 1); return u >> 16; }
 inline u32 pack_bf16(float low, float high) { return simt_bf16(low) | simt_bf16(high) << 16; }
 inline i32 dot_bytes(u32 a, u32 b, i32 d) { for (int i = 0; i < 4; i++) d += (i32)(i8)(a >> 8 * i) * (i32)(i8)(b >> 8 * i); return d; }
+inline float exp2_fast(float x) { return exp2f(x); }
+inline void prefetch_l2(const void*) {}
