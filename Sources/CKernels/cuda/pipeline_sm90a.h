@@ -55,6 +55,7 @@ template <int rows_, int columns_, int stages_> struct Pipeline {
   /// By one thread: loads the `steps` boxes of the tile at a's row and b's row.
   HOOF_INLINE void load(
       const TensorMap *a_map, const TensorMap *b_map, int a_row, int b_row, int steps, PipelinePosition<stages> &position) const {
+#pragma unroll 1
     for (int k = 0; k < steps; k++) {
       int stage = position.stage;
       barrier_wait(empty(stage), position.parity ^ 1);
@@ -71,6 +72,7 @@ template <int rows_, int columns_, int stages_> struct Pipeline {
     const bool speaks = threadIdx.x % 32 == 0;
     int behind = position.stage;
     multiply_step(d, position, false);
+#pragma unroll 1
     for (int k = 1; k < steps; k++) {
       int stage = position.stage;
       multiply_step(d, position, true);
