@@ -3,7 +3,17 @@ public struct BackendRegistry: Sendable {
   public struct Options: Sendable {
     /// Worker threads; nil lets the backend choose.
     public var threads: Int?
-    public init(threads: Int? = nil) { self.threads = threads }
+    /// Which of several devices of one kind; nil is the first.
+    public var device: Int?
+    /// nil lets the backend choose.
+    public var precision: Precision?
+    public var vendorBLAS: VendorBLAS
+    public init(threads: Int? = nil, device: Int? = nil, precision: Precision? = nil, vendorBLAS: VendorBLAS = .auto) {
+      self.threads = threads
+      self.device = device
+      self.precision = precision
+      self.vendorBLAS = vendorBLAS
+    }
   }
 
   public struct Entry: Sendable {

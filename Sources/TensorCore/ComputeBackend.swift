@@ -109,6 +109,8 @@ public struct DivergenceRows: Sendable {
 public protocol ComputeBackend: AnyObject, Sendable {
   /// "cpu (avx512, 2 threads)", "cuda:0 (H200, sm_90)".
   var name: String { get }
+  /// What else a person may want to know about it, for `hoof backends`.
+  var details: [(name: String, value: String)] { get }
   /// Bytes of memory this device has, and how many of them are free now.
   func memory() -> (total: Int, free: Int)
   /// Whether weights of this type can stay as they are; asked once, by the loader. f32 always can.
@@ -196,4 +198,8 @@ public protocol ComputeBackend: AnyObject, Sendable {
     hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?,
     dWeight: Tensor?
   ) throws(BackendError)
+}
+
+extension ComputeBackend {
+  public var details: [(name: String, value: String)] { [] }
 }
