@@ -25,7 +25,10 @@ Worker::Worker() {
     thread[i].warp = &warp[i / warpLanes];
     thread[i].context = nullptr;
     thread[i].copyGroups = thread[i].productGroups = 0;
+    thread[i].fenced = false;
   }
+  memset(warpgroups, 0, sizeof warpgroups);
+  memset(barriers, 0, sizeof barriers);
   collectStacks();
   shared = (char *)aligned_alloc(4096, sharedWindow);
   memset(sharedValid, 0, sizeof sharedValid);
@@ -80,8 +83,11 @@ bool Worker::run(uint3 index) {
       thread[i].context = nullptr;
       thread[i].copies.clear();
       thread[i].products.clear();
+      thread[i].accumulators.clear();
       thread[i].copyGroups = thread[i].productGroups = 0;
+      thread[i].fenced = false;
     }
+    for (WarpgroupMeeting &m : warpgroups) m.arrived = 0;
     for (BlockBarrier &b : barriers) memset(b.waiting, 0, sizeof b.waiting);
   }
   return !failed;
@@ -163,6 +169,7 @@ void Worker::finish(Thread *t) {
   if (!t->copies.empty()) t->copies.clear();
   if (!t->products.empty()) fail(launchFailed, "it ended with warpgroup products that nobody waited for");
   t->copyGroups = t->productGroups = 0;
+  t->fenced = false;
   Warp &w = *t->warp;
   w.live &= ~(1u << t->lane);
   live--;

@@ -1,5 +1,6 @@
 // The block's window of shared memory: dynamic memory first, then static arrays in the order in which threads first meet their
 // declarations, with gaps between. All of it is poisoned when a block starts.
+#include "arrivals.h"
 #include "checks.h"
 #include "faults.h"
 #include "races.h"
@@ -19,7 +20,7 @@ void begin_shared(Worker &w) {
 
 void begin_block_shared(Worker &w) {
   memset(w.shared + dynamicSharedOffset, 0xff, w.staticEnd - dynamicSharedOffset);
-  w.arrivals.clear();
+  begin_arrivals(w);
   if (checks.races) forget_accesses(w);
 }
 

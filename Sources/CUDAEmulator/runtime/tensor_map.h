@@ -1,6 +1,6 @@
 // What stands in the 128 opaque bytes of a tensor map here.
 #pragma once
-#include "../vocabulary/types.h"
+#include "worker.h"
 
 namespace simt {
 constexpr u32 tensorMapMark = 0x686f6f66;

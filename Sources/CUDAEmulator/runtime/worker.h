@@ -7,6 +7,7 @@
 #undef blockIdx
 #undef blockDim
 #undef gridDim
+#undef __noinline__
 
 namespace simt {
 constexpr int maximumThreads = 1024, warpLanes = 32, maximumWarps = maximumThreads / warpLanes;
@@ -39,12 +40,17 @@ struct PendingCopy {
   int bytes, group;
   bool wanted;
 };
-/// Products of one accumulator under way: what it held before, and the operands.
+/// A warpgroup's product under way.
 struct PendingProduct {
-  float *d;
-  int columns;
+  int accumulator, columns, group;
   u64 a, b;
-  int group;
+  bool accumulate;
+};
+/// This thread's part of an accumulator, while its registers are the products' own.
+struct Accumulator {
+  float *registers;
+  int count, pending;
+  alignas(32) float value[128];
 };
 
 struct alignas(64) Thread {
@@ -57,7 +63,8 @@ struct alignas(64) Thread {
   int copyGroups, productGroups;
   std::vector<PendingCopy> copies;
   std::vector<PendingProduct> products;
-  std::vector<float> accumulators;
+  std::vector<Accumulator> accumulators;
+  bool fenced;  // wgmma_fence since the last wait
 };
 
 /// Lanes that wait for one collective.
@@ -76,12 +83,17 @@ struct alignas(64) Warp {
   const void *pointer[warpLanes];
 };
 
+/// Threads of a warpgroup that wait for products.
+struct WarpgroupMeeting {
+  int arrived;
+};
 struct BlockBarrier {
   int arrived, expected;
   u32 predicates, result;
   u32 waiting[maximumWarps];
 };
-struct Arrival;  // runtime/arrivals.cpp
+struct Arrival;  // runtime/arrivals.h
+struct Arrivals;
 struct StaticArray {
   const void *tag;
   u32 offset;
@@ -99,13 +111,14 @@ struct Worker {
   Thread thread[maximumThreads];
   Warp warp[maximumWarps];
   BlockBarrier barriers[16];
+  WarpgroupMeeting warpgroups[maximumWarps / 4];
 
   char *shared = nullptr;  // sharedWindow bytes
   u8 sharedValid[sharedWindow / 16];
   u32 staticEnd = 0;
   std::vector<StaticArray> staticArrays;
   size_t staticBytes = 0;
-  std::vector<Arrival *> arrivals;
+  Arrivals *arrivals = nullptr;
 
   Stack stackOf[maximumThreads];
   Stack *freeStacks[maximumThreads];

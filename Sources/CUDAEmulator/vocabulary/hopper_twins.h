@@ -14,8 +14,8 @@ void fence_async();
 void wgmma_fence();
 void wgmma_commit();
 void wgmma_wait(int pending);
-/// d [64, n] += a [64, 16] · b [n, 16]ᵀ, both K-major in shared memory; the registers d are the products' own until a wait.
-void wgmma(float *d, int n, u64 a, u64 b);
+/// d [64, n] = a [64, 16] · b [n, 16]ᵀ (+ d), both K-major in shared memory; the registers d are the products' own until a wait.
+void wgmma(float *d, int n, u64 a, u64 b, bool accumulate);
 void set_registers(int count);
 }  // namespace simt
 
@@ -31,8 +31,13 @@ __forceinline__ void fence_async_shared() { simt::fence_async(); }
 __forceinline__ void wgmma_fence() { simt::wgmma_fence(); }
 __forceinline__ void wgmma_commit() { simt::wgmma_commit(); }
 template <int pending> __forceinline__ void wgmma_wait() { simt::wgmma_wait(pending); }
-__forceinline__ void wgmma_m64n64k16(float (&d)[32], u64 a, u64 b) { simt::wgmma(d, 64, a, b); }
-__forceinline__ void wgmma_m64n128k16(float (&d)[64], u64 a, u64 b) { simt::wgmma(d, 128, a, b); }
-__forceinline__ void wgmma_m64n256k16(float (&d)[128], u64 a, u64 b) { simt::wgmma(d, 256, a, b); }
+#define HOOF_WGMMA(name, n) \
+  __forceinline__ void name(float (&d)[n / 2], u64 a, u64 b, bool accumulate = true) { simt::wgmma(d, n, a, b, accumulate); }
+HOOF_WGMMA(wgmma_m64n64k16, 64)
+HOOF_WGMMA(wgmma_m64n128k16, 128)
+HOOF_WGMMA(wgmma_m64n192k16, 192)
+HOOF_WGMMA(wgmma_m64n256k16, 256)
+#undef HOOF_WGMMA
+template <int count> __forceinline__ void wgmma_hold(float (&)[count]) {}
 template <int count> __forceinline__ void registers_increase() { simt::set_registers(count); }
 template <int count> __forceinline__ void registers_decrease() { simt::set_registers(count); }

@@ -12,6 +12,9 @@ template <class T> __forceinline__ void __stcs(T *p, T value) { *p = value; }
 template <class T> __forceinline__ void __stcg(T *p, T value) { *p = value; }
 template <class T> __forceinline__ void __stwt(T *p, T value) { *p = value; }
 
+/// Fetches a line ahead, if it can: it may point anywhere.
+__forceinline__ void prefetch_l2(const void *) {}
+
 namespace simt {
 enum class Atomic { add, min, max, exchange, bitAnd, bitOr, bitXor };
 i32 atomic(Atomic operation, i32 *p, i32 value);
