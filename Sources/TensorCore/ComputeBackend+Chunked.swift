@@ -3,6 +3,13 @@ extension ComputeBackend {
   public func linearDivergence(
     of reference: DivergenceReference, from hidden: Tensor, weight: Tensor, targets: Tensor, rowsPerChunk: Int, into rows: DivergenceRows
   ) throws(BackendError) {
+    try chunkedLinearDivergence(of: reference, from: hidden, weight: weight, targets: targets, rowsPerChunk: rowsPerChunk, into: rows)
+  }
+
+  /// The default of `linearDivergence`; by this name a backend with a fused version reaches it for what that does not cover.
+  public func chunkedLinearDivergence(
+    of reference: DivergenceReference, from hidden: Tensor, weight: Tensor, targets: Tensor, rowsPerChunk: Int, into rows: DivergenceRows
+  ) throws(BackendError) {
     Check.linearDivergence(of: reference, from: hidden, weight: weight, targets: targets, into: rows)
     let count = reference.rows
     guard count > 0 else { return }

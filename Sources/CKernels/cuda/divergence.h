@@ -2,7 +2,7 @@
 // that is still in registers becomes parts of three results per row, KL(reference ‖ changed), -ln p_changed(target) and the arg-max, and the
 // small kernel that merges the parts of a row.
 //
-// With z_p the reference's logits, z_q the changed ones, x = z_p - z_q and c any constant near the row's x (the centre):
+// With z_p the reference's logits, z_q the changed ones, x = z_p - z_q and c any constant near the row's x (the centre; x of the likeliest column):
 //   e = Σ p·(x - c),  k = Σ p·φ(x - c),  φ(y) = exp(-y) - 1 + y,  KL = Σ p·x + ln(Z_q/Z_p) = e + log1p(k - e)
 // because exp(-y) - 1 = φ(y) - y. φ is quadratic in small y and computed without cancellation, so a KL of 1e-8 keeps its leading digits where
 // ln p - ln q would lose all of them. Large divergences (k not below 1/2) take e + c + ln Z_q - ln Z_p directly, which cannot overflow.
@@ -27,6 +27,22 @@ static_assert(sizeof(DivergencePart) == 32, "two vectors of 16 bytes");
 /// Pointers to tensors and reference start at the launch's first row. parts: DivergencePart of row i stand at i·parts ... + parts - 1.
 struct DivergenceShape {
   i32 rows, span, period, references, columns, parts;
+};
+
+/// The rows of one tile of 128: the first among the launch's rows, how many are left in its span, where they are in hidden and in the span.
+/// Tiles of rows never reach over the end of a span.
+struct DivergenceRows {
+  int first, left, hidden_row, in_span;
+
+  static HOOF_INLINE int tiles(const DivergenceShape &shape) { return shape.rows / shape.span * ((shape.span + 127) / 128); }
+
+  HOOF_INLINE DivergenceRows(const DivergenceShape &shape, int row_tile) {
+    const int in_variant = (shape.span + 127) / 128, variant = row_tile / in_variant;
+    in_span = (row_tile - variant * in_variant) * 128;
+    first = variant * shape.span + in_span;
+    left = shape.span - in_span;
+    hidden_row = variant * shape.period + in_span;
+  }
 };
 
 /// A maximum in powers of two; sums over nothing but -inf stay 0 and not NaN.
@@ -111,9 +127,17 @@ HOOF_INLINE DivergencePart divergence_part(
     part.p_max = fmaxf(part.p_max, p[i]);
     part.q_max = fmaxf(part.q_max, d[4 * (i / 2) + 2 * half + i % 2]);
   }
-  part.p_max = quad_max(part.p_max);
+  // The centre is x where the reference's maximum is. In a row with one likely column nearly all of Σ p·x is that column's, and the part of
+  // interest is what is left of it; so the centre takes it away exactly. Among equal maxima the smallest x.
+  float centre = 0;
+#pragma unroll
+  for (int i = 0; i < 2 * blocks; i++) {
+    if (p[i] == part.p_max) centre = p[i] - d[4 * (i / 2) + 2 * half + i % 2];
+  }
+  float lane_max = part.p_max;
+  part.p_max = quad_max(lane_max);
   part.q_max = quad_max(part.q_max);
-  float centre = __shfl_sync(0xffffffffu, p[0] - d[2 * half], lane & ~3);
+  centre = -quad_max(lane_max == part.p_max ? -centre : -infinity());
   part.centre = fabsf(centre) < 1e30f ? centre : 0.0f;
 
   float p_scaled = scaled_maximum(part.p_max), q_scaled = scaled_maximum(part.q_max);
@@ -159,6 +183,22 @@ HOOF_INLINE void store_part(DivergencePart *out, const DivergencePart &part) {
   reinterpret_cast<float4 *>(out)[1] = float4{part.centre, part.first, part.second, __uint_as_float((u32)part.winner)};
 }
 
+/// What row `local` of a tile says about 8·blocks columns from `column` on: one part of the row. Rows behind the span's end repeat its last one
+/// and leave nothing. Called by whole warps; fragments are d of divergence_part, or [blocks][4].
+template <int blocks, int half, class Fragments>
+HOOF_INLINE void finish_row(
+    Fragments &fragments, const DivergenceRows &rows, int local, const float *reference, const i32 *targets, DivergencePart *parts,
+    float *target_logits, int column, int index, bool paired, const DivergenceShape &shape) {
+  static_assert(sizeof(Fragments) == sizeof(float) * 4 * blocks, "accumulators of the tile's row");
+  float(&d)[4 * blocks] = reinterpret_cast<float(&)[4 * blocks]>(fragments);
+  const bool inside = local < rows.left;
+  const int row = inside ? local : rows.left - 1, reference_row = (rows.in_span + row) % shape.references;
+  DivergencePart part = divergence_part<blocks, half>(
+      d, reference + (u64)reference_row * shape.columns + column, column, shape.columns - column, paired, targets[reference_row],
+      inside ? target_logits + rows.first + row : nullptr);
+  if (inside && (threadIdx.x & 3) == 0) store_part(parts + (u64)(rows.first + row) * shape.parts + index, part);
+}
+
 HOOF_INLINE double warp_sum_f64(double x) {
   for (int offset = 16; offset > 0; offset >>= 1) x += __shfl_xor_sync(0xffffffffu, x, offset);
   return x;
@@ -171,12 +211,16 @@ HOOF_INLINE void merge_divergence(
   const int row = (int)(blockIdx.x * (blockDim.x / 32) + threadIdx.x / 32), lane = threadIdx.x & 31;
   if (row >= shape.rows) return;
   const DivergencePart *mine = parts + (u64)row * shape.parts;
-  float p_max = -infinity(), q_max = -infinity();
+  // The row's centre is that of the part with the largest reference logit, for the same reason as within a part.
+  float p_max = -infinity(), q_max = -infinity(), centre = 0;
   // Among NaN the first column; else the first column of the largest value. Parts of a lane come in order of columns.
   float best = -infinity();
   i32 winner = 0x7fffffff;
   for (int i = lane; i < shape.parts; i += 32) {
-    p_max = fmaxf(p_max, mine[i].p_max);
+    if (mine[i].p_max > p_max) {
+      p_max = mine[i].p_max;
+      centre = mine[i].centre;
+    }
     q_max = fmaxf(q_max, mine[i].q_max);
     if (winner == 0x7fffffff || mine[i].q_max > best || (mine[i].q_max != mine[i].q_max && best == best)) {
       best = mine[i].q_max;
@@ -192,11 +236,13 @@ HOOF_INLINE void merge_divergence(
       winner = where;
     }
   }
+  const float lane_max = p_max;
   p_max = warp_max(p_max);
   q_max = warp_max(q_max);
+  centre = -warp_max(lane_max == p_max ? -centre : -infinity());
+  if (!(fabsf(centre) < 1e30f)) centre = 0;
 
   const float p_scaled = scaled_maximum(p_max), q_scaled = scaled_maximum(q_max);
-  const float centre = mine[0].centre;
   double p = 0, q = 0, first = 0, second = 0;
   for (int i = lane; i < shape.parts; i += 32) {
     DivergencePart part = mine[i];

@@ -10,43 +10,14 @@
 #include "divergence.h"
 #include "pipeline_sm90a.h"
 
-using DivergencePipeline = Pipeline<128, 256, 4>;
-
-/// Rows of one tile: the first among the launch's rows, how many are left in its span, and where they are in hidden and in the reference.
-struct DivergenceRows {
-  int first, left, hidden_row, in_span;
-
-  HOOF_INLINE DivergenceRows(const DivergenceShape &shape, int row_tile) {
-    const int tiles = (shape.span + 127) / 128, variant = row_tile / tiles;
-    in_span = (row_tile - variant * tiles) * 128;
-    first = variant * shape.span + in_span;
-    left = shape.span - in_span;
-    hidden_row = variant * shape.period + in_span;
-  }
-};
-
-/// What the quad's rows `local` of the tile say. Rows behind the span's end repeat its last one and leave nothing.
-template <int half>
-HOOF_INLINE void finish_row(
-    float (&d)[DivergencePipeline::columns / 2], const DivergenceRows &rows, int local, const float *reference, const i32 *targets,
-    DivergencePart *parts, float *target_logits, int column_tile, bool paired, const DivergenceShape &shape) {
-  const bool inside = local < rows.left;
-  const int row = inside ? local : rows.left - 1, reference_row = (rows.in_span + row) % shape.references;
-  const int column = column_tile * DivergencePipeline::columns;
-  DivergencePart part = divergence_part<DivergencePipeline::columns / 8, half>(
-      d, reference + (u64)reference_row * shape.columns + column, column, shape.columns - column, paired, targets[reference_row],
-      inside ? target_logits + rows.first + row : nullptr);
-  if (inside && (threadIdx.x & 3) == 0) store_part(parts + (u64)(rows.first + row) * shape.parts + column_tile, part);
-}
-
 HOOF_KERNEL __launch_bounds__(384, 1) hoof_divergence_bf16_hopper(
     const __grid_constant__ TensorMap hidden, const __grid_constant__ TensorMap weight, const float *reference, const i32 *targets,
     DivergencePart *parts, float *target_logits, i32 C, DivergenceShape shape) {
-  using P = DivergencePipeline;
+  using P = Pipeline<128, 256, 4>;
   HOOF_DYNAMIC_SHARED(u8, shared);
   const P pipeline{shared};
   pipeline.start();
-  const TileOrder order{shape.rows / shape.span * ((shape.span + 127) / 128), shape.parts, 16};
+  const TileOrder order{DivergenceRows::tiles(shape), shape.parts, 16};
   const int tiles = order.row_tiles * order.column_tiles, steps = (C + P::depth - 1) / P::depth;
   const int V = shape.columns, lane = threadIdx.x & 31;
   PipelinePosition<P::stages> position;
@@ -77,8 +48,10 @@ HOOF_KERNEL __launch_bounds__(384, 1) hoof_divergence_bf16_hopper(
       const DivergenceRows rows(shape, row);
       float d[1][P::columns / 2];
       pipeline.multiply(d, steps, position);
-      finish_row<0>(d[0], rows, local, reference, targets, parts, target_logits, column, paired, shape);
-      finish_row<1>(d[0], rows, local + 8, reference, targets, parts, target_logits, column, paired, shape);
+      finish_row<P::columns / 8, 0>(
+          d[0], rows, local, reference, targets, parts, target_logits, column * P::columns, column, paired, shape);
+      finish_row<P::columns / 8, 1>(
+          d[0], rows, local + 8, reference, targets, parts, target_logits, column * P::columns, column, paired, shape);
     }
   }
 }

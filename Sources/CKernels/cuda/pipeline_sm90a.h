@@ -10,6 +10,7 @@
 // round waits for the parity 1 "before" it and passes.
 #pragma once
 #include "hopper.h"
+#include "tile_order.h"
 
 /// Where the buffers are: the next one, and the parity of its phase.
 template <int stages> struct PipelinePosition {
@@ -108,17 +109,4 @@ template <int rows_, int columns_, int stages_> struct Pipeline {
   static HOOF_INLINE void multiply_add(float (&d)[64], u64 a, u64 b, bool accumulate) { wgmma_m64n128k16(d, a, b, accumulate); }
   static HOOF_INLINE void multiply_add(float (&d)[96], u64 a, u64 b, bool accumulate) { wgmma_m64n192k16(d, a, b, accumulate); }
   static HOOF_INLINE void multiply_add(float (&d)[128], u64 a, u64 b, bool accumulate) { wgmma_m64n256k16(d, a, b, accumulate); }
-};
-
-/// Tile `index` of a grid of tiles, in groups of `height` rows of tiles, down the columns within a group: what runs at the same time forms a
-/// block of about equal sides, so that its operands stay in the second cache.
-struct TileOrder {
-  int row_tiles, column_tiles, height;
-
-  HOOF_INLINE void at(int index, int &row, int &column) const {
-    int group = index / (height * column_tiles), first = group * height, within = index - first * column_tiles;
-    int tall = row_tiles - first < height ? row_tiles - first : height;
-    column = within / tall;
-    row = first + within - column * tall;
-  }
 };
