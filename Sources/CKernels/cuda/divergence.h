@@ -129,12 +129,12 @@ HOOF_INLINE DivergencePart divergence_part(
   }
   // The centre is x where the reference's maximum is. In a row with one likely column nearly all of Σ p·x is that column's, and the part of
   // interest is what is left of it; so the centre takes it away exactly. Among equal maxima the smallest x.
-  float centre = 0;
+  float lane_max = part.p_max, there = lane_max;
 #pragma unroll
   for (int i = 0; i < 2 * blocks; i++) {
-    if (p[i] == part.p_max) centre = p[i] - d[4 * (i / 2) + 2 * half + i % 2];
+    if (p[i] == lane_max) there = d[4 * (i / 2) + 2 * half + i % 2];
   }
-  float lane_max = part.p_max;
+  float centre = lane_max - there;
   part.p_max = quad_max(lane_max);
   part.q_max = quad_max(part.q_max);
   centre = -quad_max(lane_max == part.p_max ? -centre : -infinity());

@@ -50,8 +50,10 @@ HOOF_KERNEL __launch_bounds__(384, 1) hoof_divergence_bf16_hopper(
       pipeline.multiply(d, steps, position);
       finish_row<P::columns / 8, 0>(
           d[0], rows, local, reference, targets, parts, target_logits, column * P::columns, column, paired, shape);
+      // Handing the number through a shuffle keeps the second row's addresses out of the registers while the first is worked on.
+      const int second = __shfl_sync(0xffffffffu, local + 8, lane);
       finish_row<P::columns / 8, 1>(
-          d[0], rows, local + 8, reference, targets, parts, target_logits, column * P::columns, column, paired, shape);
+          d[0], rows, second, reference, targets, parts, target_logits, column * P::columns, column, paired, shape);
     }
   }
 }

@@ -71,12 +71,14 @@ template <int rows_, int columns_, int stages_> struct Pipeline {
   /// given back when the products that read it are known to be done.
   HOOF_INLINE void multiply(float (&d)[products][columns / 2], int steps, PipelinePosition<stages> &position) const {
     const bool speaks = threadIdx.x % 32 == 0;
+    // The same in all lanes, which a shuffle tells the compiler: descriptors live in uniform registers.
+    const int half = __shfl_sync(0xffffffffu, (int)threadIdx.x / 128, 0) * (a_bytes / 2);
     int behind = position.stage;
-    multiply_step(d, position, false);
+    multiply_step(d, half, position, false);
 #pragma unroll 1
     for (int k = 1; k < steps; k++) {
       int stage = position.stage;
-      multiply_step(d, position, true);
+      multiply_step(d, half, position, true);
       wgmma_wait<1>();
       if (speaks) barrier_arrive(empty(behind));
       behind = stage;
@@ -88,10 +90,10 @@ template <int rows_, int columns_, int stages_> struct Pipeline {
   }
 
  private:
-  HOOF_INLINE void multiply_step(float (&d)[products][columns / 2], PipelinePosition<stages> &position, bool accumulate) const {
+  HOOF_INLINE void multiply_step(float (&d)[products][columns / 2], int half, PipelinePosition<stages> &position, bool accumulate) const {
     const int stage = position.stage;
     barrier_wait(full(stage), position.parity);
-    u64 a_tile = wgmma_descriptor(a(stage) + threadIdx.x / 128 * (a_bytes / 2)), b_tile = wgmma_descriptor(b(stage));
+    u64 a_tile = wgmma_descriptor(a(stage) + half), b_tile = wgmma_descriptor(b(stage));
     wgmma_fence();
 #pragma unroll
     for (int i = 0; i < depth / 16; i++) {
