@@ -5,12 +5,24 @@ public struct Eager: Graph {
   /// Sees every site's value and returns the one to go on with.
   public typealias Visitor = (Site, Tensor) throws(BackendError) -> Tensor
   private let visitor: Visitor?
+  private let visited: Set<Site.Point>
+  private let ownsStream: Bool
 
-  public init(visitor: Visitor? = nil) { self.visitor = visitor }
+  /// - Parameter ownsStream: the residual stream that goes in is not needed afterwards: updates are added to it where it lies.
+  public init(ownsStream: Bool = false) {
+    (visitor, visited, self.ownsStream) = (nil, [], ownsStream)
+  }
+
+  /// - Parameter points: the only ones the visitor wants to see. Unseen updates are added to the residual stream by the product itself.
+  public init(at points: Set<Site.Point> = Set(Site.Point.allCases), visitor: @escaping Visitor) {
+    (self.visitor, visited, ownsStream) = (visitor, points, false)
+  }
 
   public func parameter(_ tensor: Tensor) -> Tensor { tensor }
   public func embed(_ ids: Tensor, in table: Tensor) throws(BackendError) -> Tensor { try table.gathered(at: ids) }
-  public func linear(_ x: Tensor, _ weight: Tensor) throws(BackendError) -> Tensor { try x.linear(weight) }
+  public func linear(_ x: Tensor, _ weight: Tensor) throws(BackendError) -> Tensor {
+    try x.linear(weight, as: x.backend.activations)
+  }
   public func norm(_ x: Tensor, weight: Tensor, epsilon: Float) throws(BackendError) -> Tensor {
     try x.normalized(weight: weight, epsilon: epsilon)
   }
@@ -28,9 +40,16 @@ public struct Eager: Graph {
     gate.backend.swiGLU(gate: gate, up: up, into: out)
     return out
   }
-  public func add(_ a: Tensor, _ b: Tensor) throws(BackendError) -> Tensor { try a.adding(b) }
+  /// The product adds to a copy of the stream, which moves as many bytes as writing the product and adding it afterwards, with one tensor
+  /// less; or to the stream itself, which moves half.
+  public func add(_ y: Tensor, through weight: Tensor, to x: Tensor, at site: Site) throws(BackendError) -> Tensor {
+    if visited.contains(site.point) { return try x.adding(visit(site, y.linear(weight))) }
+    let out = ownsStream ? x : try x.copied()
+    out.backend.matmul(y, weight, transpose: .right, beta: 1, into: out)
+    return out
+  }
   public func visit(_ site: Site, _ x: Tensor) throws(BackendError) -> Tensor {
-    guard let visitor else { return x }
+    guard let visitor, visited.contains(site.point) else { return x }
     return try visitor(site, x)
   }
 }

@@ -59,10 +59,10 @@ struct AblationRun {
     let backend = try openBackend(arguments)
     let model = try Llama(source, on: backend)
 
-    let budget = arguments.int("memory") ?? min(4 << 30, backend.memory().free / 2)
+    let budget = arguments.int("memory") ?? StudyPlan.budget(on: backend)
     let components = source.config.layers.indices.reduce(0) { $0 + options.components(of: $1, source.config).count }
     let freshPlan = StudyPlan(
-      lengths: calibration.prompts.map(\.count), config: source.config, components: components, budget: budget)
+      lengths: calibration.prompts.map(\.count), config: source.config, components: components, budget: budget, on: backend)
     let fingerprint = source.fingerprint()
     let journal = try openJournal(fingerprint, calibration, backend, freshPlan)
     let study = AblationStudy(model, prompts: calibration.prompts, options: options, plan: journal?.plan ?? freshPlan)
@@ -72,6 +72,10 @@ struct AblationRun {
     let saved = journal.map { "what was measured is in \($0.path); the same command with --resume goes on from there" }
     var left = study.totalFlops
     let result = try study.run(journal: journal) { piece in
+      if let note = piece.note {
+        Output.note("hoof: \(note)")
+        return
+      }
       left -= piece.flops
       if piece.isKnown { progress.skip(piece.flops) } else { progress.advance(by: piece.flops, label: piece.activity) }
       try Interrupt.check(saved: saved)
