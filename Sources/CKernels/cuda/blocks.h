@@ -57,7 +57,9 @@ HOOF_INLINE u32 block_quants(q4_K, const u8 *row, i64 column) {
 }
 
 /// The scale that holds at `column` of a row.
-HOOF_INLINE BlockScale block_scale_at(q8_0 type, const u8 *row, i64 column) { return block_scale(type, row + column / 32 * q8_0::bytes, 0); }
+HOOF_INLINE BlockScale block_scale_at(q8_0 type, const u8 *row, i64 column) {
+  return block_scale(type, row + column / 32 * q8_0::bytes, 0);
+}
 HOOF_INLINE BlockScale block_scale_at(q4_K type, const u8 *row, i64 column) {
   return block_scale(type, row + column / 256 * q4_K::bytes, (int)(column % 256) / 32);
 }

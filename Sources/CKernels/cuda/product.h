@@ -42,40 +42,51 @@ struct ProductOutput {
 
   /// Four neighbours from (row, column) on; column is a multiple of 4. Later parts of one sum are added with `beta` 1.
   HOOF_INLINE void write(int row, int column, float4 x, float beta) const {
+    if (is_bf16)
+      write_bf16(row, column, x, beta);
+    else
+      write_f32(row, column, x, beta);
+  }
+
+  HOOF_INLINE void write_f32(int row, int column, float4 x, float beta) const {
     if (row >= rows || column >= columns) return;
-    i64 at = (i64)row * columns + column;
+    float *p = (float *)data + ((i64)row * columns + column);
     if (packed) {
-      if (is_bf16) {
-        uint2 *p = (uint2 *)((bf16 *)data + at);
-        if (beta != 0.0f) {
-          uint2 old = *p;
-          x.x += beta * __uint_as_float(old.x << 16), x.y += beta * __uint_as_float(old.x & 0xffff0000u);
-          x.z += beta * __uint_as_float(old.y << 16), x.w += beta * __uint_as_float(old.y & 0xffff0000u);
-        }
-        uint2 words;
-        words.x = pack_bf16(x.x, x.y), words.y = pack_bf16(x.z, x.w);
-        *p = words;
-      } else {
-        float4 *p = (float4 *)((float *)data + at);
-        if (beta != 0.0f) {
-          float4 old = *p;
-          x.x += beta * old.x, x.y += beta * old.y, x.z += beta * old.z, x.w += beta * old.w;
-        }
-        *p = x;
+      if (beta != 0.0f) {
+        float4 old = *(const float4 *)p;
+        x.x += beta * old.x, x.y += beta * old.y, x.z += beta * old.z, x.w += beta * old.w;
       }
+      *(float4 *)p = x;
     } else {
 #pragma unroll 1
-      for (int i = 0; i < 4 && column + i < columns; i++) {
-        float value = i == 0 ? x.x : i == 1 ? x.y : i == 2 ? x.z : x.w;
-        if (is_bf16) {
-          bf16 *p = (bf16 *)data + at + i;
-          *p = from_float<bf16>(beta != 0.0f ? value + beta * to_float(*p) : value);
-        } else {
-          float *p = (float *)data + at + i;
-          *p = beta != 0.0f ? value + beta * *p : value;
-        }
-      }
+      for (int i = 0; i < 4 && column + i < columns; i++, x = rotated(x)) p[i] = beta != 0.0f ? x.x + beta * p[i] : x.x;
     }
+  }
+
+  HOOF_INLINE void write_bf16(int row, int column, float4 x, float beta) const {
+    if (row >= rows || column >= columns) return;
+    bf16 *p = (bf16 *)data + ((i64)row * columns + column);
+    if (packed) {
+      if (beta != 0.0f) {
+        uint2 old = *(const uint2 *)p;
+        x.x += beta * __uint_as_float(old.x << 16), x.y += beta * __uint_as_float(old.x & 0xffff0000u);
+        x.z += beta * __uint_as_float(old.y << 16), x.w += beta * __uint_as_float(old.y & 0xffff0000u);
+      }
+      uint2 words;
+      words.x = pack_bf16(x.x, x.y), words.y = pack_bf16(x.z, x.w);
+      *(uint2 *)p = words;
+    } else {
+#pragma unroll 1
+      for (int i = 0; i < 4 && column + i < columns; i++, x = rotated(x))
+        p[i] = from_float<bf16>(beta != 0.0f ? x.x + beta * to_float(p[i]) : x.x);
+    }
+  }
+
+private:
+  HOOF_INLINE static float4 rotated(float4 x) {
+    float4 y;
+    y.x = x.y, y.y = x.z, y.z = x.w, y.w = x.x;
+    return y;
   }
 };
 

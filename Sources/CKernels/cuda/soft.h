@@ -2,7 +2,7 @@
 #pragma once
 #include "reduce.h"
 
-/// What is subtracted before exponentials are taken: the greatest x, or 0 where that is infinite, so that infinities come out by themselves.
+/// What is subtracted before exponentials are taken: the greatest x, or 0 where that is infinite, so that infinities come out right.
 HOOF_INLINE float soft_shift(float max) { return fabsf(max) < infinity() ? max : 0.0f; }
 
 /// What sums relative to `max` are multiplied by to be relative to `raised` >= max. Not 0, so that an infinite sum stays infinite, and 1

@@ -1,3 +1,3 @@
-#if __has_include("matmul.cu")
 #include "matmul.cu"
-#endif
+#include "matmul_backward.cu"
+#include "matmul_mixed.cu"

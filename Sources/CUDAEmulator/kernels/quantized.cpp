@@ -1,3 +1,2 @@
-#if __has_include("quantized.cu")
 #include "quantized.cu"
-#endif
+#include "quantized_backward.cu"

@@ -11,7 +11,7 @@ static void set_valid(Worker &w, u32 offset, u32 bytes, bool valid) {
 }
 
 void begin_shared(Worker &w) {
-  memset(w.sharedValid, 0, sizeof w.sharedValid);
+  if (w.staticEnd) set_valid(w, dynamicSharedOffset, w.staticEnd - dynamicSharedOffset, false);
   set_valid(w, dynamicSharedOffset, (u32)w.launch.dynamicShared, true);
   w.staticArrays.clear();
   w.staticEnd = ((u32)(dynamicSharedOffset + w.launch.dynamicShared) + 127) / 128 * 128 + 128;

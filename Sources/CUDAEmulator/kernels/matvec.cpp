@@ -1,0 +1,3 @@
+#include "matvec.cu"
+#include "matvec_f32.cu"
+#include "matvec_quantized.cu"
