@@ -106,6 +106,8 @@ __device__ __forceinline__ float exp2_approximate(float x) {
   asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(r) : "f"(x));
   return r;
 }
+/// Fetches the 128 bytes around an address into the second cache, if it can.
+__device__ __forceinline__ void prefetch_l2(const void *p) { asm volatile("prefetch.global.L2 [%0];\n" ::"l"(p)); }
 /// d + Σ of four products of signed bytes.
 __device__ __forceinline__ i32 dot_bytes(u32 a, u32 b, i32 d) {
   i32 r;
@@ -114,7 +116,6 @@ __device__ __forceinline__ i32 dot_bytes(u32 a, u32 b, i32 d) {
 }
 #else
 #include "simt.h"
-__forceinline__ float exp2_approximate(float x) { return fabsf(exp2f(x)) < 1.17549435e-38f ? 0.0f : exp2f(x); }
 #endif
 
 struct bf16 {
