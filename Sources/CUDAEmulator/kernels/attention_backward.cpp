@@ -1,0 +1,3 @@
+#if __has_include("attention_backward.cu")
+#include "attention_backward.cu"
+#endif

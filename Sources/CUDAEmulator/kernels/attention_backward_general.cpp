@@ -1,0 +1,3 @@
+#if __has_include("attention_backward_general.cu")
+#include "attention_backward_general.cu"
+#endif

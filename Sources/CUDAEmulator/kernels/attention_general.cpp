@@ -1,0 +1,3 @@
+#if __has_include("attention_general.cu")
+#include "attention_general.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("matmul_backward.cu")
+#include "matmul_backward.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("matmul_f32.cu")
+#include "matmul_f32.cu"
+#endif

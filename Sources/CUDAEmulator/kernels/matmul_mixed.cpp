@@ -1,0 +1,3 @@
+#if __has_include("matmul_mixed.cu")
+#include "matmul_mixed.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("matmul_tf32.cu")
+#include "matmul_tf32.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("matvec.cu")
+#include "matvec.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("matvec_f32.cu")
+#include "matvec_f32.cu"
+#endif

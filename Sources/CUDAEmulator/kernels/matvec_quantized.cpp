@@ -1,0 +1,3 @@
+#if __has_include("matvec_quantized.cu")
+#include "matvec_quantized.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("quantized_backward.cu")
+#include "quantized_backward.cu"
+#endif
