@@ -117,7 +117,7 @@ final class Emulator: @unchecked Sendable {
   }
   func synchronize(_ stream: UInt64 = 0) -> Int32 { call("cuStreamSynchronize", stream) }
 
-  /// Launches on a stream (the default one runs at once) with the packed form of parameters: each at a multiple of its own size, at most 64.
+  /// Launches on a stream (the default one runs at once), parameters in the packed form: each at a multiple of its size, at most 64.
   func launch(
     _ name: String, grid: (Int, Int) = (1, 1), threads: Int = 32, shared: Int = 0, stream: UInt64 = 0, _ parameters: [any BitwiseCopyable]
   ) -> Int32 {

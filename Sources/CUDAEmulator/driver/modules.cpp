@@ -133,7 +133,8 @@ HOOF_ENTRY(cuModuleGetFunction, void **handle, void *moduleHandle, const char *n
   if (known == module->functions.end()) {
     const KernelRecord *kernel = find_kernel(name);
     auto entry = module->entries.find(name);
-    if (!kernel && entry != module->entries.end()) fprintf(stderr, "CUDAEmulator: %s is in the image but not exported by HOOF_EXPORT\n", name);
+    if (!kernel && entry != module->entries.end())
+      fprintf(stderr, "CUDAEmulator: %s is in the image but not exported by HOOF_EXPORT\n", name);
     if (!kernel || (!module->any && entry == module->entries.end())) return notFound;
     auto function = std::make_unique<Function>();
     function->kernel = kernel;

@@ -2,6 +2,7 @@
 #include "checks.h"
 
 #include <link.h>
+#include <stdio.h>
 
 #include <string>
 
@@ -52,14 +53,21 @@ static bool is_constant(u64 address, u32 bytes) {
 }
 
 [[noreturn]] static __attribute__((noinline, cold)) void misaligned(u64 address, u32 bytes, u32 alignment, bool write) {
-  fail(misalignedAddress, "misaligned %s of %u bytes at %#llx, which is no multiple of %u", write ? "write" : "read", bytes, address, alignment);
+  const char *access = write ? "write" : "read";
+  fail(misalignedAddress, "misaligned %s of %u bytes at %#llx, which is no multiple of %u", access, bytes, address, alignment);
+}
+
+[[noreturn]] static __attribute__((noinline, cold)) void outside(u64 address, u32 bytes, bool write) {
+  char where[256];
+  snprintf(where, sizeof where, "%s", device_memory().describe(address).c_str());
+  fail(illegalAddress, "%s of %u bytes at %#llx, %s", write ? "write" : "read", bytes, address, where);
 }
 
 /// Neither device nor shared memory: the stack, a constant, or an error.
 static __attribute__((noinline)) void check_elsewhere(Worker *w, u64 address, u32 bytes, bool write) {
   if (address - (u64)w->current->stack->low + bytes <= stackBytes) return;
   if (!write && is_constant(address, bytes)) return;
-  fail(illegalAddress, "%s of %u bytes at %#llx, %s", write ? "write" : "read", bytes, address, device_memory().describe(address).c_str());
+  outside(address, bytes, write);
 }
 
 static inline bool check_window(Worker *w, u64 address, u32 bytes, u32 alignment, bool write) {
@@ -69,8 +77,8 @@ static inline bool check_window(Worker *w, u64 address, u32 bytes, u32 alignment
   for (u32 done = 0; done < bytes;) {
     u32 at = (u32)offset + done, inside = 16 - (at & 15), piece = bytes - done < inside ? bytes - done : inside;
     if ((at & 15) + piece > w->sharedValid[at >> 4])
-      fail(illegalAddress, "%s of %u bytes outside of the block's shared memory, at offset %lld (dynamic: %zu bytes)", write ? "write" : "read",
-           bytes, (i64)offset - (i64)dynamicSharedOffset, w->launch.dynamicShared);
+      fail(illegalAddress, "%s of %u bytes outside of the block's shared memory, at offset %lld (dynamic: %zu bytes)",
+           write ? "write" : "read", bytes, (i64)offset - (i64)dynamicSharedOffset, w->launch.dynamicShared);
     done += piece;
   }
   if (checks.races) record_access(*w, (u32)offset, bytes, write);
@@ -103,6 +111,6 @@ void check_global(const void *pointer, u32 bytes, u32 alignment, bool write) {
   u64 address = (u64)pointer;
   if (address & (alignment - 1)) misaligned(address, bytes, alignment, write);
   if (checks.memory && !device_memory().isLive(address, bytes))
-    fail(illegalAddress, "%s of %u bytes at %#llx, %s", write ? "write" : "read", bytes, address, device_memory().describe(address).c_str());
+    outside(address, bytes, write);
 }
 }  // namespace simt
