@@ -9,7 +9,7 @@ let optimized: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debu
 
 /// The CUDA emulator's tensor cores use what its tests' machines have; it refuses to start on others.
 #if arch(x86_64)
-  let vectors = ["-mavx2", "-mfma", "-mf16c"]
+  let vectors = ["-mavx2", "-mfma", "-mf16c", "-mtls-dialect=gnu2"]
 #else
   let vectors: [String] = []
 #endif
@@ -47,9 +47,12 @@ let package = Package(
     .target(name: "TensorTesting", dependencies: ["TensorCore", "CKernels", "JSON"], swiftSettings: optimized),
 
     // The CUDA kernels on the CPU
-    .target(name: "CUDAEmulator", exclude: ["kernels"], publicHeadersPath: ".", cxxSettings: emulator, linkerSettings: [.linkedLibrary("pthread")]),
     .target(
-      name: "EmulatedKernels", dependencies: ["CUDAEmulator"], path: "Sources/CUDAEmulator/kernels", exclude: ["arithmetic.cu", "faults.cu"],
+      name: "CUDAEmulator", exclude: ["kernels"], publicHeadersPath: ".", cxxSettings: emulator, linkerSettings: [.linkedLibrary("pthread")]
+    ),
+    .target(
+      name: "EmulatedKernels", dependencies: ["CUDAEmulator"], path: "Sources/CUDAEmulator/kernels",
+      exclude: ["arithmetic.cu", "faults.cu"],
       publicHeadersPath: ".",
       cxxSettings: emulatedKernels),
 
@@ -77,8 +80,8 @@ let package = Package(
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels", "JSON"]),
-    .testTarget(name: "CUDATests", dependencies: ["BackendCUDA", "CKernels", "TensorCore", "TensorTesting", "TestSupport"]),
     .testTarget(name: "CUDAEmulatorTests"),
+    .testTarget(name: "CUDATests", dependencies: ["BackendCUDA", "CKernels", "TensorCore", "TensorTesting", "TestSupport"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),

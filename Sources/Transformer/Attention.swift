@@ -21,7 +21,7 @@ public struct Attention: Sendable {
       graph.linear(normed, graph.parameter(query)), positions: layout.positions, frequencies: frequencies, rope)
     let k = try graph.rotate(graph.linear(normed, graph.parameter(key)), positions: layout.positions, frequencies: frequencies, rope)
     let v = try graph.linear(normed, graph.parameter(value))
-    return try graph.visit(Site(layer: layer, point: .headsOut), graph.attend(q: q, k: k, v: v, layout.spans, shape))
+    return try graph.visit(Site(layer: layer, point: .headsOut), graph.attend(q: q, k: k, v: v, layout.spans, shape, layer: layer))
   }
 
   /// x [N, C] + the sublayer's update, from heads [N, Hq·D].

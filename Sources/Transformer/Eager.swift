@@ -7,15 +7,18 @@ public struct Eager: Graph {
   private let visitor: Visitor?
   private let visited: Set<Site.Point>
   private let ownsStream: Bool
+  private let cache: KVCache.Growth?
 
-  /// - Parameter ownsStream: the residual stream that goes in is not needed afterwards: updates are added to it where it lies.
-  public init(ownsStream: Bool = false) {
-    (visitor, visited, self.ownsStream) = (nil, [], ownsStream)
+  /// - Parameters:
+  ///   - ownsStream: the residual stream that goes in is not needed afterwards: updates are added to it where it lies.
+  ///   - cache: where keys and values of earlier passes are, and where this pass adds its own; the layout must be the growth's.
+  public init(ownsStream: Bool = false, cache: KVCache.Growth? = nil) {
+    (visitor, visited, self.ownsStream, self.cache) = (nil, [], ownsStream, cache)
   }
 
   /// - Parameter points: the only ones the visitor wants to see. Unseen updates are added to the residual stream by the product itself.
   public init(at points: Set<Site.Point> = Set(Site.Point.allCases), visitor: @escaping Visitor) {
-    (self.visitor, visited, ownsStream) = (visitor, points, false)
+    (self.visitor, visited, ownsStream, cache) = (visitor, points, false, nil)
   }
 
   public func parameter(_ tensor: Tensor) -> Tensor { tensor }
@@ -29,7 +32,8 @@ public struct Eager: Graph {
   public func rotate(_ x: Tensor, positions: Tensor, frequencies: Tensor, _ shape: RopeShape) throws(BackendError) -> Tensor {
     try x.rotated(positions: positions, frequencies: frequencies, shape)
   }
-  public func attend(q: Tensor, k: Tensor, v: Tensor, _ spans: Spans, _ shape: AttentionShape) throws(BackendError) -> Tensor {
+  public func attend(q: Tensor, k: Tensor, v: Tensor, _ spans: Spans, _ shape: AttentionShape, layer: Int) throws(BackendError) -> Tensor {
+    let (k, v) = cache?.append(keys: k, values: v, layer: layer) ?? (k, v)
     let out = try q.like()
     let logSumExp = try Tensor(q.rows, shape.queryHeads, on: q.backend)
     q.backend.attention(q: q, k: k, v: v, spans, shape, into: out, logSumExp: logSumExp)

@@ -38,7 +38,8 @@ public protocol Graph {
   func linear(_ x: Value, _ weight: Value) throws(BackendError) -> Value
   func norm(_ x: Value, weight: Value, epsilon: Float) throws(BackendError) -> Value
   func rotate(_ x: Value, positions: Tensor, frequencies: Tensor, _ shape: RopeShape) throws(BackendError) -> Value
-  func attend(q: Value, k: Value, v: Value, _ spans: Spans, _ shape: AttentionShape) throws(BackendError) -> Value
+  /// Attention of layer `layer`; what a graph remembers between passes, it remembers by layer.
+  func attend(q: Value, k: Value, v: Value, _ spans: Spans, _ shape: AttentionShape, layer: Int) throws(BackendError) -> Value
   /// silu(gate) ⊙ up
   func gate(_ gate: Value, _ up: Value) throws(BackendError) -> Value
   /// The residual stream x [N, C] plus a sublayer's update y·weightᵀ; y [N, K], weight [C, K]. The update can be seen at `site`.

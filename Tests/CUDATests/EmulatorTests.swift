@@ -51,7 +51,8 @@ import Testing
       let sent = (0..<byteCount / 4).map { Int32(truncatingIfNeeded: $0 * (round + 3)) }
       try sent.withUnsafeBytes { try backend.upload($0, into: block.tensor) }
       try received.withUnsafeMutableBytes { try backend.download(block.tensor, into: $0) }
-      #expect(sent == received)
+      let isSame = sent == received
+      #expect(isSame)
     }
   }
 

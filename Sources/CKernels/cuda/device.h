@@ -100,8 +100,8 @@ __device__ __forceinline__ u32 pack_bf16(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(r) : "f"(high), "f"(low));
   return r;
 }
-/// 2^x to about 2 units in the last place; subnormal results are 0.
-__device__ __forceinline__ float exp2_fast(float x) {
+/// 2^x within 2 units in the last place, in one instruction: results below the normal numbers are 0.
+__device__ __forceinline__ float exp2_approximate(float x) {
   float r;
   asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(r) : "f"(x));
   return r;

@@ -63,7 +63,7 @@ struct DivergenceSums {
 
   /// Adds a column. p_scaled and q_scaled are scaled maxima, ratio = exp(q_max - p_max + centre).
   HOOF_INLINE void add(float z_p, float z_q, float p_scaled, float q_scaled, float centre, float ratio) {
-    float w = exp2_fast(fmaf(z_p, log2_e, -p_scaled)), v = exp2_fast(fmaf(z_q, log2_e, -q_scaled));
+    float w = exp2_approximate(fmaf(z_p, log2_e, -p_scaled)), v = exp2_approximate(fmaf(z_q, log2_e, -q_scaled));
     // A column the reference rules out (z_p = -inf) adds nothing to `first`: w is 0 and the clamp keeps 0·inf away.
     float x = fmaxf(z_p - z_q, -1e30f) - centre;
     float wx = w * x;
@@ -145,7 +145,7 @@ HOOF_INLINE DivergencePart divergence_part(
   part.centre = fabsf(centre) < 1e30f ? centre : 0.0f;
 
   float p_scaled = scaled_maximum(part.p_max), q_scaled = scaled_maximum(part.q_max);
-  float ratio = exp2_fast(fmaf(part.centre, log2_e, q_scaled - p_scaled));
+  float ratio = exp2_approximate(fmaf(part.centre, log2_e, q_scaled - p_scaled));
   DivergenceSums sums;
   i32 winner = none;
 #pragma unroll

@@ -1,3 +1,1 @@
 #include "matmul.cu"
-#include "matmul_backward.cu"
-#include "matmul_mixed.cu"

@@ -1,2 +1,1 @@
 #include "quantized.cu"
-#include "quantized_backward.cu"

@@ -12,10 +12,15 @@ namespace simt {
 typedef float Row __attribute__((vector_size(32), may_alias));
 static const char matrixKind[] = "ldmatrix", bf16Kind[] = "mma (bf16)", tf32Kind[] = "mma (tf32)";
 
+static inline void require_whole(const Warp &warp, const char *kind) {
+  if (warp.lanes != ~0u) fail(launchFailed, "%s in a warp of less than 32 threads", kind);
+}
+
 Words4 load_matrix(const void *row, bool transposed) {
   Worker *w = worker;
   Thread *me = w->current;
   Warp &warp = *me->warp;
+  require_whole(warp, matrixKind);
   check_shared(row, 16, 16, false);
   warp.pointer[me->lane] = row;
   warp.in[0][me->lane] = transposed;
@@ -77,6 +82,7 @@ static Floats4 deposit(Floats4 d, Words4 a, u32 b0, u32 b1, const char *kind, vo
   Thread *me = w->current;
   Warp &warp = *me->warp;
   u32 lane = me->lane;
+  require_whole(warp, kind);
   Words4 sum = (Words4)d;
   for (int i = 0; i < 4; i++) {
     warp.in[i][lane] = a[i];

@@ -16,8 +16,10 @@ thread_local Worker *worker;
 
 Worker::Worker() {
   reverse = setting("HOOF_EMULATOR_REVERSE", 0) != 0;
-  char *stacks = (char *)mmap(nullptr, maximumThreads * stackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  madvise(stacks, maximumThreads * stackBytes, MADV_HUGEPAGE);
+  const size_t bytes = maximumThreads * stackBytes;
+  char *stacks = (char *)mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (stacks == MAP_FAILED) abort();
+  madvise(stacks, bytes, MADV_HUGEPAGE);
   for (int i = 0; i < maximumThreads; i++) stackOf[i].low = stacks + i * stackBytes, stackOf[i].guarded = false;
   for (u32 i = 0; i < (u32)maximumThreads; i++) {
     thread[i].number = i;

@@ -7,7 +7,10 @@
 
 namespace simt {
 static void set_valid(Worker &w, u32 offset, u32 bytes, bool valid) {
-  for (u32 done = 0; done < bytes; done += 16) w.sharedValid[(offset + done) / 16] = (u8)(!valid ? 0 : bytes - done < 16 ? bytes - done : 16);
+  for (u32 done = 0; done < bytes; done += 16) {
+    u32 piece = bytes - done < 16 ? bytes - done : 16;
+    w.sharedValid[(offset + done) / 16] = (u8)(valid ? piece : 0);
+  }
 }
 
 void begin_shared(Worker &w) {

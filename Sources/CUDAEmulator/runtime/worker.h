@@ -164,7 +164,7 @@ inline __attribute__((always_inline)) void Worker::giveWay(const char *at) {
 }
 
 /// The worker of this OS thread while it runs a block.
-extern thread_local Worker *worker __attribute__((tls_model("initial-exec")));
+extern thread_local Worker *worker;
 
 /// Runs all blocks of a launch on all cores; false if one failed.
 bool run_grid(const Launch &launch);

@@ -56,7 +56,7 @@ struct AblationRun {
     try check(source)
     let calibration = try readCalibration(source)
     try source.checkFinite()
-    let backend = try openBackend(arguments)
+    let backend = try openBackend(arguments, for: source)
     let model = try Llama(source, on: backend)
 
     let budget = arguments.int("memory") ?? StudyPlan.budget(on: backend)
@@ -95,7 +95,12 @@ struct AblationRun {
       result, of: study, subject: .init(path: modelPath, fingerprint: fingerprint, config: source.config),
       calibration: .init(path: calibration.path, sha256: calibration.sha256, maxTokens: calibration.maxTokens), backend: backend.name,
       seconds: seconds)
-    try write(report, arguments, to: output)
+    var object = report.json.object!
+    if let profile = (backend as? ProfilingBackend)?.profile() {
+      Output.note(profile.table)
+      object["profile"] = profile.json
+    }
+    try write(.object(object), arguments, to: output)
     journal?.remove()
   }
 
@@ -135,6 +140,8 @@ struct AblationRun {
     let shard = options.shard.map { "\($0.index)/\($0.count)" } ?? "whole"
     let identity = [
       fingerprint, calibration.sha256, "\(calibration.maxTokens)", "\(arguments.has("no-bos"))", options.identity, shard, String(kind),
+      // Parts measured in different precision do not make a study.
+      backend.activations.name, arguments.string("precision") == "tf32" ? "tf32" : "",
     ]
     var hash = SHA256()
     hash.update(identity.joined(separator: "\n"))
