@@ -15,7 +15,7 @@ for ((run = 0; run < runs; run++)); do
   echo "$seconds" >>"$scratch/whole"
   # The study itself, without reading the model: what the other side counts, too.
   sed -n 's/^  "seconds": *\([0-9.e-]*\),*$/\1/p' "$scratch/report.json" >>"$scratch/ours"
-  [ -z "$beside" ] || "$python" benchmarks/pytorch_ablation.py "$model" "$prompts" "$threads" 2>/dev/null |
+  [ -z "$beside" ] || "$python" benchmarks/pytorch_ablation.py "$model" "$prompts" --device cpu --threads "$threads" 2>/dev/null |
     sed -n 's/.*"seconds": *\([0-9.e-]*\).*/\1/p' >>"$scratch/theirs"
 done
 peak=$("$hoof" bench --ops --threads "$threads" --backend cpu --filter 'matmul f32 2048' --seconds 1 --quiet --json |

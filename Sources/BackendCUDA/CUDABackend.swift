@@ -1,27 +1,38 @@
-import Glibc
+import CKernels
+import Synchronization
 import TensorCore
 
-/// NVIDIA GPUs through the driver, which is opened at run time so that nothing of CUDA is needed to build or start.
-public enum CUDABackend {
-  public static func open(_ options: BackendRegistry.Options) throws(BackendError) -> any ComputeBackend {
-    let name = "libcuda.so.1"
-    guard let driver = dlopen(name, RTLD_NOW | RTLD_LOCAL) else {
-      throw .unavailable(reason: "\(name) not found: no NVIDIA driver is installed here")
-    }
-    defer { dlclose(driver) }
-    typealias Initialize = @convention(c) (UInt32) -> Int32
-    typealias Count = @convention(c) (UnsafeMutablePointer<Int32>) -> Int32
-    guard let initialize = dlsym(driver, "cuInit"), let count = dlsym(driver, "cuDeviceGetCount") else {
-      throw .unavailable(reason: "\(name) has no cuInit: it is not an NVIDIA driver")
-    }
-    let code = unsafeBitCast(initialize, to: Initialize.self)(0)
-    guard code == 0 else {
-      throw .unavailable(reason: code == 100 ? "the NVIDIA driver sees no GPU" : "cuInit failed with code \(code)")
-    }
-    var devices: Int32 = 0
-    guard unsafeBitCast(count, to: Count.self)(&devices) == 0, devices > 0 else {
-      throw .unavailable(reason: "the NVIDIA driver sees no GPU")
-    }
-    throw .unavailable(reason: "\(devices) NVIDIA GPU\(devices == 1 ? "" : "s") found, but this version of hoof has no CUDA kernels yet")
+/// An NVIDIA GPU through its driver: hand-written kernels, queued one behind the other in a single stream.
+public final class CUDABackend: Sendable {
+  let precision: Precision
+  let queue: CUDAQueue
+  let modules: KernelModules
+  let transfer: HostTransfer
+  let vendor: VendorMatmul
+  let failure = FirstFailure()
+  let hasWarmedUp = Atomic(false)
+
+  var device: CUDADevice { queue.device }
+
+  /// Opens GPU `options.device`; `driver` is the library's path where it is not the system's.
+  public convenience init(_ options: BackendRegistry.Options = .init(), driver path: String? = nil) throws(BackendError) {
+    try self.init(options, on: try CUDADriver(path: path))
   }
+
+  /// With parts that tests replace.
+  init(
+    _ options: BackendRegistry.Options, on driver: CUDADriver,
+    image: @escaping @Sendable (String) -> UnsafePointer<CChar>? = { hoof_cuda_image($0) },
+    cuBLAS: @escaping @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS = { queue throws(BackendError) in try CuBLAS(queue) }
+  ) throws(BackendError) {
+    precision = options.precision ?? .bf16
+    queue = try CUDAQueue(driver, device: options.device ?? 0)
+    modules = KernelModules(queue, image: image)
+    transfer = HostTransfer(queue)
+    vendor = try VendorMatmul(options.vendorBLAS, queue, open: cuBLAS)
+  }
+
+  deinit { modules.endWarmUp() }
+
+  public var name: String { "cuda:\(device.index) (\(device.name), sm_\(device.capability), \(precision.rawValue))" }
 }

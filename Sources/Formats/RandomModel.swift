@@ -13,6 +13,21 @@ public enum RandomModel {
     bosToken: 128_000, eosTokens: [128_001], layers: Array(repeating: .init(queryHeads: 32, keyHeads: 8, intermediateSize: 8192), count: 16)
   )
 
+  /// Llama 3.2 3B's shape: 3.21 billion weights, tied head.
+  public static let llama3B = LlamaConfig(
+    hiddenSize: 3072, headDim: 128, vocabularySize: 128_256, contextLength: 131_072, normEpsilon: 1e-5, ropeTheta: 500_000,
+    ropeScaling: .llama3(factor: 32, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 8192), tiedEmbeddings: true,
+    bosToken: 128_000, eosTokens: [128_001], layers: Array(repeating: .init(queryHeads: 24, keyHeads: 8, intermediateSize: 8192), count: 28)
+  )
+
+  /// Llama 3.1 8B's shape: 8.03 billion weights.
+  public static let llama8B = LlamaConfig(
+    hiddenSize: 4096, headDim: 128, vocabularySize: 128_256, contextLength: 131_072, normEpsilon: 1e-5, ropeTheta: 500_000,
+    ropeScaling: .llama3(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 8192), tiedEmbeddings: false,
+    bosToken: 128_000, eosTokens: [128_001],
+    layers: Array(repeating: .init(queryHeads: 32, keyHeads: 8, intermediateSize: 14_336), count: 32)
+  )
+
   /// Small enough to be made and studied in a moment.
   public static let tiny = LlamaConfig(
     hiddenSize: 64, headDim: 16, vocabularySize: 512, contextLength: 256, tiedEmbeddings: true, bosToken: 256, eosTokens: [257],

@@ -11,6 +11,23 @@ public enum Check {
 
   private static func same(_ a: Tensor, _ b: Tensor) -> Bool { a.shape == b.shape }
   private static func floats(_ tensors: Tensor?...) -> Bool { tensors.allSatisfy { $0 == nil || $0!.dtype == .f32 } }
+  /// All of one type that flows between ops: f32, or bf16 where the device keeps activations so.
+  private static func activations(_ tensors: Tensor?...) -> Bool {
+    guard let first = tensors.lazy.compactMap({ $0 }).first, first.dtype != .f32 else {
+      return tensors.allSatisfy { $0?.dtype ?? .f32 == .f32 }
+    }
+    return first.dtype == .bf16 && tensors.allSatisfy { $0?.dtype ?? .bf16 == .bf16 } && first.backend.activations == .bf16
+  }
+  /// Whether the types are one of `mixes`, written as in the table above `ComputeBackend`, or all f32.
+  private static func types(_ tensors: [Tensor?], _ mixes: StaticString...) -> Bool {
+    let present = tensors.compactMap { $0 }
+    if present.allSatisfy({ $0.dtype == .f32 }) { return true }
+    return present[0].backend.activations == .bf16
+      && mixes.contains { mix in
+        mix.utf8CodeUnitCount == present.count
+          && present.indices.allSatisfy { present[$0].dtype == (mix.utf8Start[$0] == UInt8(ascii: "b") ? .bf16 : .f32) }
+      }
+  }
   private static func column(_ x: Tensor, _ rows: Int, _ dtype: DType = .f32) -> Bool {
     x.rows == rows && x.columns == 1 && x.dtype == dtype
   }
@@ -21,29 +38,39 @@ public enum Check {
   public static func fill(_ out: Tensor) { require(out.dtype.isDense && out.dtype != .i32, "fill", [out]) }
   public static func elementwise(_ op: StaticString, _ a: Tensor, _ b: Tensor? = nil, into out: Tensor) {
     let fits = b.map { same(a, $0) || ($0.rows == 1 && $0.columns == a.columns) } ?? true
-    require(fits && same(a, out) && floats(a, b, out), op, [a, b, out])
+    require(fits && same(a, out) && (floats(a, b, out) || mixes("\(op)", [a, b, out])), op, [a, b, out])
+  }
+  private static func mixes(_ op: String, _ tensors: [Tensor?]) -> Bool {
+    switch op {
+    case "add": types(tensors, "bbb", "bfb", "fbf")
+    case "multiply": types(tensors, "bbb", "bfb")
+    case "addScaled": types(tensors, "bb", "bf")
+    default: types(tensors, "bb")
+    }
   }
   public static func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, into out: Tensor) {
     let fits =
       switch transpose {
       case .none: a.columns == b.rows && out.rows == a.rows && out.columns == b.columns
-      case .left: a.rows == b.rows && out.rows == a.columns && out.columns == b.columns && b.dtype == .f32
+      case .left: a.rows == b.rows && out.rows == a.columns && out.columns == b.columns && b.dtype == a.dtype
       case .right: a.columns == b.columns && out.rows == a.rows && out.columns == b.rows
       }
-    require(fits && floats(a, out) && b.dtype != .i32, "matmul", [a, b, out])
+    let types = types([a, out], "bb", "bf") && (transpose != .left || out.dtype == .f32)
+    require(fits && types && b.dtype != .i32, "matmul", [a, b, out])
   }
   public static func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor) {
     require(
-      column(ids, out.rows, .i32) && table.columns == out.columns && floats(out) && table.dtype != .i32, "gatherRows", [table, ids, out])
+      column(ids, out.rows, .i32) && table.columns == out.columns && activations(out) && table.dtype != .i32, "gatherRows",
+      [table, ids, out])
   }
   public static func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor) {
-    require(column(ids, x.rows, .i32) && table.columns == x.columns && floats(x, table), "scatterAddRows", [x, ids, table])
+    require(column(ids, x.rows, .i32) && table.columns == x.columns && activations(x) && floats(table), "scatterAddRows", [x, ids, table])
   }
   public static func columnSums(_ x: Tensor, into out: Tensor) {
-    require(out.rows == 1 && out.columns == x.columns && floats(x, out), "columnSums", [x, out])
+    require(out.rows == 1 && out.columns == x.columns && activations(x) && floats(out), "columnSums", [x, out])
   }
   public static func rowDots(_ a: Tensor, _ b: Tensor, into out: Tensor) {
-    require(same(a, b) && column(out, a.rows) && floats(a, b), "rowDots", [a, b, out])
+    require(same(a, b) && column(out, a.rows) && activations(a, b), "rowDots", [a, b, out])
   }
   public static func rowLogSumExp(_ x: Tensor, into out: Tensor) { require(column(out, x.rows) && floats(x), "rowLogSumExp", [x, out]) }
   public static func rowArgmax(_ x: Tensor, into out: Tensor) {
@@ -51,26 +78,26 @@ public enum Check {
   }
   public static func activationStatistics(_ x: Tensor, rowWeights: Tensor, into out: Tensor) {
     let fits = column(rowWeights, x.rows) && out.rows == ActivationStatistic.allCases.count && out.columns == x.columns
-    require(fits && floats(x, out), "activationStatistics", [x, rowWeights, out])
+    require(fits && activations(x) && floats(out), "activationStatistics", [x, rowWeights, out])
   }
   public static func rmsNorm(_ x: Tensor, weight: Tensor, into out: Tensor, inverseRMS: Tensor) {
     let fits = same(x, out) && weight.rows == 1 && weight.columns == x.columns && column(inverseRMS, x.rows)
-    require(fits && floats(x, weight, out), "rmsNorm", [x, weight, out, inverseRMS])
+    require(fits && floats(x, weight) && activations(out), "rmsNorm", [x, weight, out, inverseRMS])
   }
   public static func rmsNormBackward(_ dOut: Tensor, x: Tensor, weight: Tensor, inverseRMS: Tensor, dx: Tensor, dWeight: Tensor?) {
     let fits = same(x, dOut) && same(x, dx) && weight.rows == 1 && weight.columns == x.columns && column(inverseRMS, x.rows)
     require(
-      fits && (dWeight.map { same($0, weight) } ?? true) && floats(dOut, x, weight, dx, dWeight), "rmsNormBackward",
+      fits && (dWeight.map { same($0, weight) } ?? true) && activations(dOut) && floats(x, weight, dx, dWeight), "rmsNormBackward",
       [dOut, x, weight, inverseRMS, dx, dWeight])
   }
   public static func rope(_ x: Tensor, positions: Tensor, frequencies: Tensor, _ shape: RopeShape, into out: Tensor) {
     let fits =
       same(x, out) && column(positions, x.rows, .i32) && shape.headDim > 0 && shape.headDim % 2 == 0 && x.columns % shape.headDim == 0
       && frequencies.rows == 1 && frequencies.columns == shape.headDim / 2
-    require(fits && floats(x, frequencies, out), "rope", [x, positions, frequencies, out])
+    require(fits && activations(x, out) && floats(frequencies), "rope", [x, positions, frequencies, out])
   }
   public static func swiGLU(_ tensors: Tensor...) {
-    require(tensors.allSatisfy { same($0, tensors[0]) && $0.dtype == .f32 }, "swiGLU", tensors)
+    require(tensors.allSatisfy { same($0, tensors[0]) && activations($0, tensors[0]) }, "swiGLU", tensors)
   }
   public static func attention(
     q: Tensor, k: Tensor, v: Tensor, _ spans: Spans, _ shape: AttentionShape, out: Tensor, logSumExp: Tensor
@@ -82,7 +109,7 @@ public enum Check {
     let batch =
       column(spans.queryStarts, spans.count + 1, .i32) && column(spans.keyStarts, spans.count, .i32)
       && column(spans.keyCounts, spans.count, .i32)
-    require(fits && batch && floats(q, k, v, out, logSumExp), "attention", [q, k, v, out, logSumExp, spans.queryStarts])
+    require(fits && batch && activations(q, k, v, out) && floats(logSumExp), "attention", [q, k, v, out, logSumExp, spans.queryStarts])
   }
   public static func attentionBackward(
     _ dOut: Tensor, q: Tensor, k: Tensor, v: Tensor, out: Tensor, logSumExp: Tensor, _ spans: Spans, _ shape: AttentionShape,
@@ -90,16 +117,18 @@ public enum Check {
   ) {
     attention(q: q, k: k, v: v, spans, shape, out: out, logSumExp: logSumExp)
     require(
-      same(dOut, q) && same(dq, q) && same(dk, k) && same(dv, v) && floats(dOut, dq, dk, dv), "attentionBackward", [dOut, dq, dk, dv])
+      same(dOut, q) && same(dq, q) && same(dk, k) && same(dv, v) && activations(q, dOut, dq, dk, dv), "attentionBackward",
+      [dOut, dq, dk, dv])
   }
   public static func maskGroups(_ x: Tensor, by mask: Tensor, into out: Tensor) {
     let fits = same(x, out) && (mask.rows == 1 || mask.rows == x.rows) && mask.columns > 0 && x.columns % mask.columns == 0
-    require(fits && floats(x, mask, out), "maskGroups", [x, mask, out])
+    require(fits && activations(x, out) && floats(mask), "maskGroups", [x, mask, out])
   }
   public static func maskGroupsBackward(_ dOut: Tensor, x: Tensor, mask: Tensor, dx: Tensor, dMask: Tensor?) {
     maskGroups(x, by: mask, into: dx)
     require(
-      same(dOut, x) && (dMask.map { same($0, mask) } ?? true) && floats(dOut, dMask), "maskGroupsBackward", [dOut, x, mask, dx, dMask])
+      same(dOut, x) && (dMask.map { same($0, mask) } ?? true) && activations(x, dOut) && floats(dMask), "maskGroupsBackward",
+      [dOut, x, mask, dx, dMask])
   }
   public static func crossEntropy(logits: Tensor, targets: Tensor, into losses: Tensor, dLogits: Tensor?) {
     let fits = column(targets, logits.rows, .i32) && column(losses, logits.rows) && (dLogits.map { same($0, logits) } ?? true)
@@ -123,13 +152,13 @@ public enum Check {
     let width =
       switch reference {
       case .logits(let logits): logits.columns == weight.rows && logits.dtype == .f32
-      case .hidden(let states): states.columns == weight.columns && states.dtype == .f32
+      case .hidden(let states): states.columns == weight.columns && states.dtype == hidden.dtype
       }
     let fits =
       width && hidden.columns == weight.columns && (count == 0 ? hidden.rows == 0 : hidden.rows % count == 0)
       && column(targets, count, .i32)
       && column(rows.divergences, hidden.rows) && column(rows.losses, hidden.rows) && column(rows.winners, hidden.rows, .i32)
-    require(fits && floats(hidden), "linearDivergence", [hidden, weight, targets, rows.divergences, rows.losses, rows.winners])
+    require(fits && activations(hidden), "linearDivergence", [hidden, weight, targets, rows.divergences, rows.losses, rows.winners])
   }
   public static func linearCrossEntropy(
     hidden: Tensor, weight: Tensor, targets: Tensor, into losses: Tensor, dHidden: Tensor?, dWeight: Tensor?
@@ -137,6 +166,7 @@ public enum Check {
     let fits = hidden.columns == weight.columns && column(targets, hidden.rows, .i32) && column(losses, hidden.rows)
     let gradients = (dHidden.map { same($0, hidden) } ?? true) && (dWeight.map { same($0, weight) } ?? true)
     require(
-      fits && gradients && floats(hidden, dHidden, dWeight), "linearCrossEntropy", [hidden, weight, targets, losses, dHidden, dWeight])
+      fits && gradients && activations(hidden, dHidden) && floats(dWeight), "linearCrossEntropy",
+      [hidden, weight, targets, losses, dHidden, dWeight])
   }
 }

@@ -3,6 +3,22 @@ extension ComputeBackend {
   public func linearDivergence(
     of reference: DivergenceReference, from hidden: Tensor, weight: Tensor, targets: Tensor, rowsPerChunk: Int, into rows: DivergenceRows
   ) throws(BackendError) {
+    try chunkedLinearDivergence(of: reference, from: hidden, weight: weight, targets: targets, rowsPerChunk: rowsPerChunk, into: rows)
+  }
+
+  public func linearCrossEntropy(
+    hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?,
+    dWeight: Tensor?
+  ) throws(BackendError) {
+    try chunkedLinearCrossEntropy(
+      hidden: hidden, weight: weight, targets: targets, scale: scale, rowsPerChunk: rowsPerChunk, into: losses, dHidden: dHidden,
+      dWeight: dWeight)
+  }
+
+  /// The body of `linearDivergence`, for backends that fuse only some cases and for decorators.
+  public func chunkedLinearDivergence(
+    of reference: DivergenceReference, from hidden: Tensor, weight: Tensor, targets: Tensor, rowsPerChunk: Int, into rows: DivergenceRows
+  ) throws(BackendError) {
     Check.linearDivergence(of: reference, from: hidden, weight: weight, targets: targets, into: rows)
     let count = reference.rows
     guard count > 0 else { return }
@@ -31,23 +47,30 @@ extension ComputeBackend {
     }
   }
 
-  public func linearCrossEntropy(
+  /// The body of `linearCrossEntropy`. With bf16 rows the logits' gradient is rounded to bf16 for the two products it goes into.
+  public func chunkedLinearCrossEntropy(
     hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?,
     dWeight: Tensor?
   ) throws(BackendError) {
     Check.linearCrossEntropy(hidden: hidden, weight: weight, targets: targets, into: losses, dHidden: dHidden, dWeight: dWeight)
     guard hidden.rows > 0 else { return }
     let chunk = min(rowsPerChunk, hidden.rows)
+    let wanted = dHidden != nil || dWeight != nil
     let scratch = try Tensor(chunk, weight.rows, on: self)
+    let rounded = wanted && hidden.dtype != .f32 ? try Tensor(chunk, weight.rows, hidden.dtype, on: self) : nil
     for start in stride(from: 0, to: hidden.rows, by: chunk) {
       let part = start..<min(start + chunk, hidden.rows)
       let logits = scratch.rows(0..<part.count)
       matmul(hidden.rows(part), weight, transpose: .right, beta: 0, into: logits)
-      let wanted = dHidden != nil || dWeight != nil
       crossEntropy(
         logits: logits, targets: targets.rows(part), scale: scale, into: losses.rows(part), dLogits: wanted ? logits : nil)
-      if let dHidden { matmul(logits, weight, transpose: .none, beta: 0, into: dHidden.rows(part)) }
-      if let dWeight { matmul(logits, hidden.rows(part), transpose: .left, beta: 1, into: dWeight) }
+      var dLogits = logits
+      if let rounded {
+        dLogits = rounded.rows(0..<part.count)
+        copy(logits, into: dLogits)
+      }
+      if let dHidden { matmul(dLogits, weight, transpose: .none, beta: 0, into: dHidden.rows(part)) }
+      if let dWeight { matmul(dLogits, hidden.rows(part), transpose: .left, beta: 1, into: dWeight) }
     }
   }
 }

@@ -103,16 +103,47 @@ public struct DivergenceRows: Sendable {
 /// visibly, so they cannot fail for memory and do not throw; device faults are sticky and surface at `download` or `synchronize`.
 /// One in-order queue per backend. Every implementation first calls the `Check` of the same name, which traps on shape mistakes.
 ///
-/// Shapes are [N, C] unless said. Activations, gradients and statistics are f32 (a device may take bf16 activations as well); weights
-/// (`b` of matmul, `table` of gatherRows, source of copy) may be any type, quantised ones included. Elementwise `out` may be an input;
-/// fused ops never alias. Backward ops write their gradients (no accumulation) unless they take `beta` or say otherwise.
+/// Shapes are [N, C] unless said. Weights (`b` of matmul, `table` of gatherRows, source of copy) may be any type, quantised ones included.
+/// Elementwise `out` may be an input; fused ops never alias. Backward ops write their gradients (no accumulation) unless they take `beta` or
+/// say otherwise.
+///
+/// Everything else is f32, and on a device whose `activations` are bf16 also what this table lists. T is f32 or bf16, the same for all T of
+/// one call; `fbf` are types (f32, bf16, f32) in the order of the signature. Arithmetic and sums are f32 whatever the types; a result
+/// is rounded once, to nearest even, when it is stored.
+///
+///     add (a, b, out)                     bbb, bfb, fbf
+///     multiply (a, b, out)                bbb, bfb
+///     addScaled (x, y)                    bb, bf
+///     sigmoid, rope, swiGLU(Backward)     all T
+///     matmul                              a bf16 → out f32 or bf16; left: a and b both bf16, out f32
+///     gatherRows                          out T
+///     scatterAddRows                      x T, table f32
+///     columnSums, activationStatistics    x T, out f32
+///     rowDots                             a and b T, out f32
+///     rmsNorm                             x f32, out T
+///     rmsNormBackward                     dOut T, the rest f32
+///     attention(Backward)                 all T but logSumExp, which is f32; softmax and its gradient may be rounded to T for the products
+///     maskGroups(Backward)                x, out, dOut, dx T; mask and dMask f32
+///     linearDivergence                    hidden and the reference's hidden T; kept logits f32
+///     linearCrossEntropy                  hidden and dHidden T, dWeight f32; the logits' gradient may be rounded to T for the products
 public protocol ComputeBackend: AnyObject, Sendable {
   /// "cpu (avx512, 2 threads)", "cuda:0 (H200, sm_90)".
   var name: String { get }
+  /// What else a person may want to know about it, for `hoof backends`.
+  var details: [(name: String, value: String)] { get }
   /// Bytes of memory this device has, and how many of them are free now.
   func memory() -> (total: Int, free: Int)
   /// Whether weights of this type can stay as they are; asked once, by the loader. f32 always can.
   func stores(_ dtype: DType) -> Bool
+  /// The type in which a forward pass keeps what flows between ops: normed rows, queries, keys, values, heads, gate, up, the neurons, and the
+  /// hidden rows the LM head reads. bf16 on a GPU in bf16 precision, else f32. The residual stream, statistics, norms' weights, logits,
+  /// losses and gradients of weights are f32 everywhere.
+  var activations: DType { get }
+  /// The type that matrices stored as `dtype` are kept in here. With bf16 activations floats become bf16 while they are loaded, because tensor
+  /// cores multiply nothing else with bf16; quantised types stay what they are.
+  func weights(storedAs dtype: DType) -> DType
+  /// Rows of one batch from which on the device is fully used; nil where fewer rows are as good, as on a CPU with its caches.
+  var usefulRows: Int? { get }
 
   // Memory: in order with the ops below
   func allocate(byteCount: Int) throws(BackendError) -> DeviceAddress
@@ -138,7 +169,7 @@ public protocol ComputeBackend: AnyObject, Sendable {
   /// out = op(a)·op(b) + beta·out. none: [M,K]·[K,N]; left: [K,M]ᵀ·[K,N]; right: [M,K]·[N,K]ᵀ. b may be any type for none and right.
   /// beta 0 overwrites, whatever out held.
   func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor)
-  /// out[n] = table[ids[n]]; table [V, C] any type, ids [N, 1] i32 within 0 ..< V, out [N, C] f32.
+  /// out[n] = table[ids[n]]; table [V, C] any type, ids [N, 1] i32 within 0 ..< V, out [N, C].
   func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor)
   /// table[ids[n]] += x[n]: the embedding's backward. Deterministic: rows are added in order of n.
   func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor)
@@ -196,4 +227,8 @@ public protocol ComputeBackend: AnyObject, Sendable {
     hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?,
     dWeight: Tensor?
   ) throws(BackendError)
+}
+
+extension ComputeBackend {
+  public var details: [(name: String, value: String)] { [] }
 }

@@ -21,11 +21,7 @@ extension Tensor {
 
   /// The contents as 32-bit floats; f16, bf16 and quantised tensors are converted on the device first.
   public func floats() throws(BackendError) -> [Float] {
-    var source = self
-    if dtype != .f32 {
-      source = try Tensor(rows, columns, .f32, on: backend)
-      backend.copy(self, into: source)
-    }
+    let source = dtype == .f32 ? self : try copied(as: .f32)
     return try source.downloaded(as: Float.self, zero: 0)
   }
 

@@ -1,10 +1,11 @@
 /// The pleasant layer: ops that allocate their result.
 extension Tensor {
-  public func like() throws(BackendError) -> Tensor { try Tensor(rows, columns, .f32, on: backend) }
+  /// New memory of this shape and type.
+  public func like() throws(BackendError) -> Tensor { try Tensor(rows, columns, dtype, on: backend) }
 
   /// x [M, K], weight [N, K] of any type → [M, N]
-  public func linear(_ weight: Tensor) throws(BackendError) -> Tensor {
-    let out = try Tensor(rows, weight.rows, on: backend)
+  public func linear(_ weight: Tensor, as dtype: DType = .f32) throws(BackendError) -> Tensor {
+    let out = try Tensor(rows, weight.rows, dtype, on: backend)
     backend.matmul(self, weight, transpose: .right, beta: 0, into: out)
     return out
   }
@@ -15,8 +16,9 @@ extension Tensor {
     return out
   }
 
+  /// x [N, C] f32 → [N, C] of the backend's `activations`
   public func normalized(weight: Tensor, epsilon: Float) throws(BackendError) -> Tensor {
-    let out = try like()
+    let out = try Tensor(rows, columns, backend.activations, on: backend)
     backend.rmsNorm(self, weight: weight, epsilon: epsilon, into: out, inverseRMS: try Tensor(rows, 1, on: backend))
     return out
   }
@@ -40,8 +42,25 @@ extension Tensor {
     return out
   }
 
-  public func copied() throws(BackendError) -> Tensor {
-    let out = try like()
+  public func copied() throws(BackendError) -> Tensor { try copied(as: dtype) }
+
+  /// These rows `copies` times over, [copies·N, C]. Each copy doubles what is there, so that a device gets few calls.
+  public func repeated(_ copies: Int) throws(BackendError) -> Tensor {
+    let out = try Tensor(copies * rows, columns, dtype, on: backend)
+    guard copies > 0 else { return out }
+    backend.copy(self, into: out.rows(0..<rows))
+    var filled = rows
+    while filled < out.rows {
+      let count = min(filled, out.rows - filled)
+      backend.copy(out.rows(0..<count), into: out.rows(filled..<filled + count))
+      filled += count
+    }
+    return out
+  }
+
+  /// Converted to a dense type.
+  public func copied(as dtype: DType) throws(BackendError) -> Tensor {
+    let out = try Tensor(rows, columns, dtype, on: backend)
     backend.copy(self, into: out)
     return out
   }

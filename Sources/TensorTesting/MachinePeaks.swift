@@ -8,6 +8,8 @@ public struct MachinePeaks: Sendable {
   public var copy: Double
   /// Operations a second of the best f32 matrix product.
   public var sgemm: Double
+  /// The same with bf16 operands, on a backend whose activations they are.
+  public var bf16: Double?
 
   public init(read: Double, copy: Double, sgemm: Double) {
     self.read = read
@@ -25,9 +27,16 @@ public struct MachinePeaks: Sendable {
     }
     let pass = OpCatalogue.copy(rows / 2, columns, .f32, .f32)
     peaks.copy = Double(pass.bytes) / (try best(pass, on: backend, seconds))
-    for size in [1024, 2048] {
+    let sizes = backend.usefulRows == nil ? [1024, 2048] : [2048, 4096, 8192]
+    for size in sizes {
       let product = OpCatalogue.matmul(size, size, size, .right)
       peaks.sgemm = max(peaks.sgemm, Double(product.flops) / (try best(product, on: backend, 2 * seconds)))
+    }
+    if backend.activations == .bf16 {
+      for size in sizes {
+        let product = OpCatalogue.matmul(size, size, size, .right, .bf16, a: .bf16, out: .bf16)
+        peaks.bf16 = max(peaks.bf16 ?? 0, Double(product.flops) / (try best(product, on: backend, 2 * seconds)))
+      }
     }
     if isOnHost(backend), let plain = HostMemoryPass(byteCount: 8 * rows * columns) {
       peaks.read = max(peaks.read, plain.readRate(seconds))
@@ -36,17 +45,21 @@ public struct MachinePeaks: Sendable {
     return peaks
   }
 
-  /// Seconds the work takes at the least, and which roof that is: "memory" or "sgemm".
+  /// The roof of products of activations.
+  public var products: (flopsPerSecond: Double, name: String) { bf16.map { ($0, "bf16 gemm") } ?? (sgemm, "sgemm") }
+
+  /// Seconds the work takes at the least, and which roof that is: "memory", "sgemm" or "bf16 gemm".
   /// `memory`: bytes a second, where they were measured beside the work itself.
-  func bound(bytes: Int, flops: Int, memory: Double? = nil) -> (seconds: Double, isMemory: Bool, roof: String) {
-    let (memory, compute) = (Double(bytes) / (memory ?? max(read, copy)), Double(flops) / sgemm)
-    return (max(memory, compute), memory >= compute, memory >= compute ? "memory" : "sgemm")
+  public func bound(bytes: Int, flops: Int, memory: Double? = nil) -> (seconds: Double, isMemory: Bool, roof: String) {
+    let (memory, compute) = (Double(bytes) / (memory ?? max(read, copy)), Double(flops) / products.flopsPerSecond)
+    return (max(memory, compute), memory >= compute, memory >= compute ? "memory" : products.name)
   }
 
   /// Takes a result for a peak where it is above the measured one. Only matrix products count as sgemm, since other cases count exponentials,
   /// and only data that fits in no cache counts as memory.
   mutating func raise(to row: OpBenchmarkReport.Row, beyondCaches size: Int) {
-    if row.group == "Matmul", row.dtype == .f32 { sgemm = max(sgemm, Double(row.flops) / row.best) }
+    if row.group == "Matmul", row.dtype == .f32, bf16 == nil { sgemm = max(sgemm, Double(row.flops) / row.best) }
+    if row.group == "Matmul", let peak = bf16 { bf16 = max(peak, Double(row.flops) / row.best) }
     if row.bytes >= size { read = max(read, Double(row.bytes) / row.best) }
   }
 

@@ -1,3 +1,5 @@
+import TensorCore
+
 /// A row-major matrix of Doubles: what the definitions of the ops compute on. Tensors are turned into it exactly.
 public struct Matrix: Sendable {
   public let rows: Int
@@ -32,6 +34,11 @@ public struct Matrix: Sendable {
       for column in 0..<columns { out[row, column] = transform(self[row, column], other[isShared ? 0 : row, column]) }
     }
     return out
+  }
+
+  /// The values a tensor of f32 or bf16 holds when these are stored in it.
+  func rounded(to dtype: DType) -> Matrix {
+    map { dtype == .bf16 ? ElementFormat.brain(ElementFormat.brainBits($0)) : Double(Float($0)) }
   }
 
   func row(_ row: Int) -> ArraySlice<Double> { values[row * columns..<(row + 1) * columns] }

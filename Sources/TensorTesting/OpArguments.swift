@@ -27,7 +27,9 @@ public final class OpArguments {
   }
 
   /// A tensor the op must leave alone.
-  public func input(_ name: String, _ matrix: Matrix) throws(BackendError) -> Tensor { try place(name, matrix, isOutput: false) }
+  public func input(_ name: String, _ matrix: Matrix, _ dtype: DType = .f32) throws(BackendError) -> Tensor {
+    try place(name, matrix, dtype, isOutput: false)
+  }
 
   public func input(_ name: String, _ integers: [Int]) throws(BackendError) -> Tensor {
     var bytes: [UInt8] = []
@@ -51,7 +53,9 @@ public final class OpArguments {
   }
 
   /// A tensor the op reads and writes.
-  public func update(_ name: String, _ matrix: Matrix) throws(BackendError) -> Tensor { try place(name, matrix, isOutput: true) }
+  public func update(_ name: String, _ matrix: Matrix, _ dtype: DType = .f32) throws(BackendError) -> Tensor {
+    try place(name, matrix, dtype, isOutput: true)
+  }
 
   /// What the outputs hold, and whether anything else was written.
   public func result() throws(BackendError) -> OpResult {
@@ -72,9 +76,13 @@ public final class OpArguments {
     return OpResult(outputs: outputs, trespasses: trespasses)
   }
 
-  private func place(_ name: String, _ matrix: Matrix, isOutput: Bool) throws(BackendError) -> Tensor {
-    let bytes = matrix.values.map { Float($0) }.withUnsafeBytes { [UInt8]($0) }
-    return try place(name, bytes, .f32, Shape(matrix.rows, matrix.columns), isOutput: isOutput)
+  /// f32 or bf16, rounded to nearest even.
+  private func place(_ name: String, _ matrix: Matrix, _ dtype: DType, isOutput: Bool) throws(BackendError) -> Tensor {
+    let bytes =
+      dtype == .bf16
+      ? matrix.values.map { ElementFormat.brainBits($0) }.withUnsafeBytes { [UInt8]($0) }
+      : matrix.values.map { Float($0) }.withUnsafeBytes { [UInt8]($0) }
+    return try place(name, bytes, dtype, Shape(matrix.rows, matrix.columns), isOutput: isOutput)
   }
 
   private func place(_ name: String, _ bytes: [UInt8], _ dtype: DType, _ shape: Shape, isOutput: Bool) throws(BackendError) -> Tensor {

@@ -11,12 +11,19 @@ import TensorCore
 /// there is the roof of the case, because memory's speed changes by the minute on a machine shared with others.
 public struct OpBenchmark: Sendable {
   public var cases: [OpCase]
+  /// What runs in their place on a backend with bf16 activations.
+  public var mixedCases: [OpCase]
   /// Bound of time for the repetitions of one case; the making of its inputs comes on top.
   public var secondsPerCase: Double
 
   /// `matching` keeps the cases whose description ("matmul right q8_0 [1, 4096]·[4096, 4096]ᵀ") contains every word of it.
-  public init(_ cases: [OpCase] = OpCatalogue.benchmark, matching: String = "", secondsPerCase: Double = 0.3) {
-    self.cases = cases.filter { OpBenchmark.matches("\($0.group) \($0)", matching) }
+  public init(
+    _ cases: [OpCase] = OpCatalogue.benchmark, mixed: [OpCase] = OpCatalogue.mixedBenchmark, matching: String = "",
+    secondsPerCase: Double = 0.3
+  ) {
+    func chosen(_ cases: [OpCase]) -> [OpCase] { cases.filter { OpBenchmark.matches("\($0.group) \($0)", matching) } }
+    self.cases = chosen(cases)
+    mixedCases = chosen(mixed)
     self.secondsPerCase = secondsPerCase
   }
 
@@ -26,6 +33,13 @@ public struct OpBenchmark: Sendable {
     return filter.split(separator: " ").allSatisfy { text.contains($0.lowercased()) }
   }
 
+  public func cases(for backend: any ComputeBackend) -> [OpCase] { backend.activations == .bf16 ? mixedCases : cases }
+
+  /// Seconds of each of several calls, the wait for the device included, until `seconds` are spent.
+  public static func samples(
+    seconds: Double, on backend: any ComputeBackend, _ run: OpCase.Run
+  ) throws(BackendError) -> [Double] { try Stopwatch(seconds: seconds, on: backend).samples(run) }
+
   /// Measures the machine's peaks through each backend, then every case on it. Cases that do not fit in the device's free memory are left out.
   /// - Parameters:
   ///   - progress: called before each step: once for the peaks of a backend, once for each case on it.
@@ -34,7 +48,7 @@ public struct OpBenchmark: Sendable {
     on backends: [any ComputeBackend], progress: (String) -> Void = { _ in }, while isWanted: () -> Bool = { true }
   ) throws(BackendError) -> OpBenchmarkReport {
     var report = OpBenchmarkReport(machine: OpBenchmark.processor)
-    for backend in backends where isWanted() {
+    for backend in backends where isWanted() && !cases(for: backend).isEmpty {
       progress("\(backend.name): measuring the machine's peaks")
       var peaks = try MachinePeaks.measured(on: backend, seconds: secondsPerCase)
       var rows = try rows(on: backend, peaks: peaks, progress: progress, while: isWanted)
@@ -56,6 +70,8 @@ public struct OpBenchmark: Sendable {
     let sums = try Tensor(OpBenchmark.flushRows, 1, on: backend)
     backend.fill(flush, with: 1)
     var rows: [OpBenchmarkReport.Row] = []
+    let cases = cases(for: backend)
+    var errors = OpErrors(on: backend)
     for (index, item) in cases.enumerated() where isWanted() {
       progress("\(backend.name): \(index + 1)/\(cases.count) \(item)")
       guard item.bytes < backend.memory().free / 2 else { continue }
@@ -78,6 +94,7 @@ public struct OpBenchmark: Sendable {
         seconds: samples[samples.count / 2], best: samples[0], repetitions: samples.count, bytes: item.bytes, flops: item.flops,
         readBetween: passes.isEmpty ? nil : Double(flush.byteCount) / passes.sorted()[passes.count / 2])
       row.judge(by: peaks)
+      row.error = try errors.error(of: item)
       rows.append(row)
     }
     return rows

@@ -18,7 +18,9 @@ public struct OpBenchmarkReport: Sendable {
     public let flops: Int
     /// Bytes a second that plain reading reached between the repetitions; nil where memory is not the roof.
     public let readBetween: Double?
-    /// "memory" or "sgemm": which of the machine's peaks this case cannot pass.
+    /// Against the reference, as a normalised mean square, at a size the reference can do; nil where there is none.
+    public internal(set) var error: Double?
+    /// "memory", "sgemm" or "bf16 gemm": which of the machine's peaks this case cannot pass.
     public private(set) var roof = ""
     /// Least possible time by that peak, over the measured time: 1 is the roof.
     public private(set) var share = 0.0
@@ -53,13 +55,16 @@ public struct OpBenchmarkReport: Sendable {
     var text = "\(machine)\n"
     for (backend, peaks) in peaks {
       text += "\(backend): reads \(fixed(peaks.read * 1e-9, 1)) GB/s, copies \(fixed(peaks.copy * 1e-9, 1)) GB/s, "
-      text += "sgemm \(fixed(peaks.sgemm * 1e-9, 1)) GFLOP/s\n"
+      text += "sgemm \(fixed(peaks.sgemm * 1e-9, 1)) GFLOP/s"
+      text += peaks.bf16.map { ", bf16 gemm \(fixed($0 * 1e-12, 1)) TFLOP/s" } ?? ""
+      text += "\n"
     }
-    let header = ["op", "type", "shape", "backend", "median", "best", "GB/s", "GFLOP/s", "of roof"]
+    let header = ["op", "type", "shape", "backend", "median", "best", "GB/s", "FLOP/s", "of roof", "error"]
     let lines = rows.map { row in
       [
         row.name, row.dtype.name, row.shapes, row.backend, duration(row.seconds), duration(row.best), fixed(row.bytesPerSecond * 1e-9, 2),
-        row.flops == 0 ? "-" : fixed(row.flopsPerSecond * 1e-9, 2), "\(fixed(row.share * 100, 0)) % \(row.roof)",
+        row.flops == 0 ? "-" : rate(row.flopsPerSecond), "\(fixed(row.share * 100, 0)) % \(row.roof)",
+        row.error.map { "\(Float($0))" } ?? "-",
       ]
     }
     let widths = header.indices.map { column in ([header] + lines).map { $0[column].count }.max()! }
@@ -79,6 +84,7 @@ public struct OpBenchmarkReport: Sendable {
           [
             "backend": .string(backend), "read_bytes_per_second": .double(peaks.read.rounded()),
             "copy_bytes_per_second": .double(peaks.copy.rounded()), "sgemm_flops_per_second": .double(peaks.sgemm.rounded()),
+            "bf16_flops_per_second": peaks.bf16.map { .double($0.rounded()) } ?? nil,
           ]
         }),
       "rows": .array(
@@ -90,9 +96,15 @@ public struct OpBenchmarkReport: Sendable {
             "bytes": .int(row.bytes), "read_between_bytes_per_second": row.readBetween.map { .double($0.rounded()) } ?? nil,
             "flops": .int(row.flops), "gb_per_second": .double(row.bytesPerSecond * 1e-9),
             "gflop_per_second": .double(row.flopsPerSecond * 1e-9), "roof": .string(row.roof), "share_of_roof": .double(row.share),
+            "error": row.error.map { .double($0) } ?? nil,
           ]
         }),
     ]
+  }
+
+  /// "425.31 G", "712.40 T"
+  private func rate(_ perSecond: Double) -> String {
+    perSecond < 1e12 ? fixed(perSecond * 1e-9, 2) + " G" : fixed(perSecond * 1e-12, 2) + " T"
   }
 
   private func duration(_ seconds: Double) -> String {

@@ -9,11 +9,14 @@ public struct Tolerance: Sendable {
   public let reason: String
   /// Size of value below which errors no longer count relative to the value: 1 for a divergence that may be 0.
   public let absolute: Double
+  /// Outputs with a limit of their own.
+  public let limits: [String: Double]
 
-  public init(_ limit: Double, _ reason: String, absolute: Double = 0) {
+  public init(_ limit: Double, _ reason: String, absolute: Double = 0, limits: [String: Double] = [:]) {
     self.limit = limit
     self.reason = reason
     self.absolute = absolute
+    self.limits = limits
   }
 
   /// An error of an f32's last bit can tip the rounding to bf16: 2⁻⁸ of a single value.
@@ -61,6 +64,9 @@ public struct OpCase: Sendable, CustomStringConvertible {
   }
 
   public var description: String { "\(name) \(dtype.name) \(shapes)" }
+
+  /// Whether an emulator of a device, which runs some million operations a second, is done with it in seconds.
+  public var suitsEmulator: Bool { flops <= 100_000_000 && bytes <= 12 << 20 }
 
   /// Places inputs and outputs on the backend and returns the call of the op, which may be repeated to time it.
   public func prepared(with arguments: OpArguments) throws(BackendError) -> Run { try prepare(arguments) }

@@ -17,70 +17,96 @@ extension OpCatalogue {
       }
       cases.append(copy(rows, columns, .i32, .i32))
     }
-    cases += [copy(5, 512, .q8_0, .q8_0), copy(5, 512, .q4_K, .q4_K), sigmoidExtremes]
+    cases += [copy(5, 512, .q8_0, .q8_0), copy(5, 512, .q4_K, .q4_K), sigmoidExtremes()]
     for from in [DType.f16, .bf16] { for to in [DType.f32, .f16, .bf16] { cases.append(copyEveryPattern(from, to)) } }
     for to in [DType.f16, .bf16] { cases.append(copyRoundings(to)) }
     return cases
   }
 
-  static func add(_ rows: Int, _ columns: Int, shared: Bool = false, inPlace: Bool = false) -> OpCase {
-    binary("add", rows, columns, shared, inPlace) { $0.add($1, $2, into: $3) }
+  static var mixedElementwise: [OpCase] {
+    var cases: [OpCase] = []
+    for (rows, columns) in oddShapes + [(9, 264)] {
+      for shared in [false, true] {
+        let mixes: [Mix] = [(.bf16, .bf16, .bf16), (.bf16, .f32, .bf16), (.f32, .bf16, .f32)]
+        for (index, mix) in mixes.enumerated() {
+          for inPlace in [false, true] {
+            cases.append(add(rows, columns, shared: shared, inPlace: inPlace, mix))
+            if index < 2 { cases.append(multiply(rows, columns, shared: shared, inPlace: inPlace, mix)) }
+          }
+        }
+      }
+      cases += [addScaled(rows, columns, .bf16, .bf16), addScaled(rows, columns, .bf16, .f32)]
+      cases += [sigmoid(rows, columns, in: .bf16), sigmoid(rows, columns, inPlace: true, in: .bf16)]
+    }
+    return cases + [sigmoidExtremes(in: .bf16)]
   }
 
-  static func multiply(_ rows: Int, _ columns: Int, shared: Bool = false, inPlace: Bool = false) -> OpCase {
-    binary("multiply", rows, columns, shared, inPlace) { $0.multiply($1, $2, into: $3) }
+  /// Types of a, b and out.
+  typealias Mix = (a: DType, b: DType, out: DType)
+
+  static func add(
+    _ rows: Int, _ columns: Int, shared: Bool = false, inPlace: Bool = false, _ mix: Mix = (.f32, .f32, .f32)
+  ) -> OpCase {
+    binary("add", rows, columns, shared, inPlace, mix) { $0.add($1, $2, into: $3) }
+  }
+
+  static func multiply(
+    _ rows: Int, _ columns: Int, shared: Bool = false, inPlace: Bool = false, _ mix: Mix = (.f32, .f32, .f32)
+  ) -> OpCase {
+    binary("multiply", rows, columns, shared, inPlace, mix) { $0.multiply($1, $2, into: $3) }
   }
 
   private static func binary(
-    _ name: String, _ rows: Int, _ columns: Int, _ shared: Bool, _ inPlace: Bool,
+    _ name: String, _ rows: Int, _ columns: Int, _ shared: Bool, _ inPlace: Bool, _ mix: Mix,
     _ op: @escaping @Sendable (any ComputeBackend, Tensor, Tensor, Tensor) -> Void
   ) -> OpCase {
     let shape = Shape(rows, columns)
     let variant = (shared ? " row" : "") + (inPlace ? " in place" : "")
     return OpCase(
-      name + variant, group: "Elementwise", shapes: "\(shape)", tolerance: .rounding,
-      bytes: (shared ? 2 : 3) * shape.floatBytes, flops: shape.count
+      name + variant + suffix(mix.a, mix.b, mix.out), group: "Elementwise", shapes: "\(shape)", tolerance: .rounding,
+      bytes: shape.bytes(mix.a) + (shared ? 0 : shape.bytes(mix.b)) + shape.bytes(mix.out), flops: shape.count
     ) { arguments throws(BackendError) in
       let values = arguments.random.matrix(rows, columns)
-      let b = try arguments.input("b", shared ? 1 : rows, columns)
-      let a = inPlace ? try arguments.update("out", values) : try arguments.input("a", values)
-      let out = inPlace ? a : try arguments.output("out", rows, columns)
+      let b = try arguments.input("b", shared ? 1 : rows, columns, mix.b)
+      let a = inPlace ? try arguments.update("out", values, mix.a) : try arguments.input("a", values, mix.a)
+      let out = inPlace ? a : try arguments.output("out", rows, columns, mix.out)
       return { op(arguments.backend, a, b, out) }
     }
   }
 
-  static func addScaled(_ rows: Int, _ columns: Int) -> OpCase {
+  static func addScaled(_ rows: Int, _ columns: Int, _ typeOfX: DType = .f32, _ typeOfY: DType = .f32) -> OpCase {
     let shape = Shape(rows, columns)
     return OpCase(
-      "addScaled", group: "Elementwise", shapes: "\(shape)", tolerance: .rounding, bytes: 3 * shape.floatBytes, flops: 2 * shape.count
+      "addScaled" + suffix(typeOfX, typeOfY), group: "Elementwise", shapes: "\(shape)", tolerance: .rounding,
+      bytes: shape.bytes(typeOfX) + 2 * shape.bytes(typeOfY), flops: 2 * shape.count
     ) { arguments throws(BackendError) in
-      let x = try arguments.input("x", rows, columns)
-      let y = try arguments.update("y", arguments.random.matrix(rows, columns))
+      let x = try arguments.input("x", rows, columns, typeOfX)
+      let y = try arguments.update("y", arguments.random.matrix(rows, columns), typeOfY)
       return { arguments.backend.addScaled(x, by: -0.37, into: y) }
     }
   }
 
-  static func sigmoid(_ rows: Int, _ columns: Int, inPlace: Bool = false) -> OpCase {
+  static func sigmoid(_ rows: Int, _ columns: Int, inPlace: Bool = false, in type: DType = .f32) -> OpCase {
     let shape = Shape(rows, columns)
     return OpCase(
-      inPlace ? "sigmoid in place" : "sigmoid", group: "Elementwise", shapes: "\(shape)", tolerance: .exponential,
-      bytes: 2 * shape.floatBytes, flops: 3 * shape.count
+      (inPlace ? "sigmoid in place" : "sigmoid") + suffix(type), group: "Elementwise", shapes: "\(shape)", tolerance: .exponential,
+      bytes: 2 * shape.bytes(type), flops: 3 * shape.count
     ) { arguments throws(BackendError) in
       let values = arguments.random.matrix(rows, columns, scale: 4)
-      let x = inPlace ? try arguments.update("out", values) : try arguments.input("x", values)
-      let out = inPlace ? x : try arguments.output("out", rows, columns)
+      let x = inPlace ? try arguments.update("out", values, type) : try arguments.input("x", values, type)
+      let out = inPlace ? x : try arguments.output("out", rows, columns, type)
       return { arguments.backend.sigmoid(x, into: out) }
     }
   }
 
-  static var sigmoidExtremes: OpCase {
+  static func sigmoidExtremes(in type: DType = .f32) -> OpCase {
     let values: [Double] = [0, -0.0, 1e4, -1e4, 88, -88, 89, -89, 104, -104, .infinity, -.infinity, .nan, 1e-30, -1e-30, 17, -17, 1, -1]
     return OpCase(
-      "sigmoid extremes", group: "Elementwise", shapes: "\(Shape(1, values.count))", tolerance: .exponential, bytes: 8 * values.count,
-      flops: 3 * values.count
+      "sigmoid extremes" + suffix(type), group: "Elementwise", shapes: "\(Shape(1, values.count))", tolerance: .exponential,
+      bytes: 2 * type.block.bytes * values.count, flops: 3 * values.count
     ) { arguments throws(BackendError) in
-      let x = try arguments.input("x", Matrix(1, values.count, values))
-      let out = try arguments.output("out", 1, values.count)
+      let x = try arguments.input("x", Matrix(1, values.count, values), type)
+      let out = try arguments.output("out", 1, values.count, type)
       return { arguments.backend.sigmoid(x, into: out) }
     }
   }

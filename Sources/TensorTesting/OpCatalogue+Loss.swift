@@ -23,7 +23,40 @@ extension OpCatalogue {
         cases.append(linearCrossEntropy(rows, width: 41, vocabulary: 257, chunk: chunk, .f32, dHidden: dHidden, dWeight: dWeight))
       }
     }
-    return cases
+    return cases + headEdges(.f32, in: .f32)
+  }
+
+  static var mixedLosses: [OpCase] {
+    var cases: [OpCase] = []
+    for (count, rows, chunk) in [(1, 1, 64), (1, 7, 3), (3, 41, 16), (2, 5, 1), (2, 0, 8)] {
+      for recomputed in [false, true] {
+        cases.append(
+          linearDivergence(variants: count, rows, width: 48, vocabulary: 257, chunk: chunk, recomputed: recomputed, .bf16, in: .bf16))
+      }
+    }
+    for dtype in [DType.f32, .f16, .q8_0, .q4_K] {
+      cases.append(linearDivergence(variants: 2, 7, width: 256, vocabulary: 123, chunk: 4, recomputed: true, dtype, in: .bf16))
+      cases.append(linearCrossEntropy(7, width: 256, vocabulary: 123, chunk: 4, dtype, dHidden: true, dWeight: true, in: .bf16))
+    }
+    for (rows, chunk) in [(1, 64), (7, 3), (41, 16), (0, 8)] {
+      for (dHidden, dWeight) in [(false, false), (true, false), (false, true), (true, true)] {
+        cases.append(
+          linearCrossEntropy(rows, width: 41, vocabulary: 257, chunk: chunk, .bf16, dHidden: dHidden, dWeight: dWeight, in: .bf16))
+      }
+    }
+    return cases + headEdges(.bf16, in: .bf16)
+  }
+
+  /// Around the tiles of a GPU's fused LM head: rows, vocabulary and width that fill them, and that do not.
+  private static func headEdges(_ dtype: DType, in type: DType) -> [OpCase] {
+    [
+      linearDivergence(variants: 2, 65, width: 64, vocabulary: 512, chunk: 48, recomputed: false, dtype, in: type),
+      linearDivergence(variants: 1, 128, width: 64, vocabulary: 257, chunk: 128, recomputed: true, dtype, in: type),
+      linearDivergence(variants: 3, 17, width: 136, vocabulary: 1000, chunk: 64, recomputed: true, dtype, in: type),
+      linearDivergence(variants: 2, 3, width: 72, vocabulary: 4099, chunk: 64, recomputed: false, dtype, in: type),
+      linearCrossEntropy(65, width: 64, vocabulary: 512, chunk: 48, dtype, dHidden: true, dWeight: true, in: type),
+      linearCrossEntropy(17, width: 136, vocabulary: 1000, chunk: 64, dtype, dHidden: true, dWeight: true, in: type),
+    ]
   }
 
   /// Every third row is not scored.
@@ -100,16 +133,25 @@ extension OpCatalogue {
     }
   }
 
-  private static let headTolerance = Tolerance(1e-11, "f32 logits and log-sum-exp", absolute: 1)
+  private static func headTolerance(_ dtype: DType, _ type: DType) -> Tolerance {
+    switch (type, dtype) {
+    case (.bf16, .bf16):
+      Tolerance(
+        1e-9, "f32 logits, added up by tensor cores with truncation; their gradient is rounded to bf16 for the products", absolute: 1,
+        limits: ["dHidden": 3e-5, "dWeight": 1e-5])
+    case (.bf16, _): Tolerance(3e-5, "weights and the logits' gradient are rounded to bf16 on their way into a tensor core", absolute: 1)
+    default: Tolerance(1e-11, "f32 logits and log-sum-exp", absolute: 1)
+    }
+  }
 
   static func linearDivergence(
-    variants: Int, _ rows: Int, width: Int, vocabulary: Int, chunk: Int, recomputed: Bool, _ dtype: DType
+    variants: Int, _ rows: Int, width: Int, vocabulary: Int, chunk: Int, recomputed: Bool, _ dtype: DType, in type: DType = .f32
   ) -> OpCase {
     let total = variants * rows
     return OpCase(
-      "linearDivergence of \(recomputed ? "hidden" : "logits")", group: "Loss",
-      shapes: "\(Shape(total, width))·\(Shape(vocabulary, width))ᵀ by \(chunk)", dtype: dtype, tolerance: headTolerance,
-      bytes: 4 * total * width + vocabulary * dtype.rowBytes(columns: width),
+      "linearDivergence of \(recomputed ? "hidden" : "logits")" + suffix(type), group: "Loss",
+      shapes: "\(Shape(total, width))·\(Shape(vocabulary, width))ᵀ by \(chunk)", dtype: dtype, tolerance: headTolerance(dtype, type),
+      bytes: type.block.bytes * total * width + vocabulary * dtype.rowBytes(columns: width),
       flops: 2 * (total + (recomputed ? rows : 0)) * width * vocabulary + 11 * total * vocabulary
     ) { arguments throws(BackendError) in
       let scale = 2 / Float(width).squareRoot()
@@ -119,9 +161,9 @@ extension OpCatalogue {
       let weight = try arguments.input("weight", vocabulary, width, dtype)
       let reference =
         recomputed
-        ? DivergenceReference.hidden(try arguments.input("reference", original))
+        ? DivergenceReference.hidden(try arguments.input("reference", original, type))
         : .logits(try arguments.input("reference", rows, vocabulary))
-      let changed = try arguments.input("hidden", hidden)
+      let changed = try arguments.input("hidden", hidden, type)
       let targets = try arguments.input("targets", targets(rows, vocabulary, &arguments.random))
       let results = DivergenceRows(
         divergences: try arguments.output("divergences", total, 1), losses: try arguments.output("losses", total, 1),
@@ -134,19 +176,19 @@ extension OpCatalogue {
   }
 
   static func linearCrossEntropy(
-    _ rows: Int, width: Int, vocabulary: Int, chunk: Int, _ dtype: DType, dHidden: Bool, dWeight: Bool
+    _ rows: Int, width: Int, vocabulary: Int, chunk: Int, _ dtype: DType, dHidden: Bool, dWeight: Bool, in type: DType = .f32
   ) -> OpCase {
-    let variant = (dHidden ? " dHidden" : "") + (dWeight ? " dWeight" : "")
+    let variant = (dHidden ? " dHidden" : "") + (dWeight ? " dWeight" : "") + suffix(type)
     return OpCase(
       "linearCrossEntropy" + variant, group: "Loss", shapes: "\(Shape(rows, width))·\(Shape(vocabulary, width))ᵀ by \(chunk)", dtype: dtype,
-      tolerance: headTolerance, bytes: 4 * rows * width + vocabulary * dtype.rowBytes(columns: width),
+      tolerance: headTolerance(dtype, type), bytes: type.block.bytes * rows * width + vocabulary * dtype.rowBytes(columns: width),
       flops: 2 * rows * width * vocabulary * (1 + (dHidden ? 1 : 0) + (dWeight ? 1 : 0)) + 5 * rows * vocabulary
     ) { arguments throws(BackendError) in
-      let hidden = try arguments.input("hidden", arguments.random.matrix(rows, width, scale: 2 / Float(width).squareRoot()))
+      let hidden = try arguments.input("hidden", arguments.random.matrix(rows, width, scale: 2 / Float(width).squareRoot()), type)
       let weight = try arguments.input("weight", vocabulary, width, dtype)
       let targets = try arguments.input("targets", targets(rows, vocabulary, &arguments.random))
       let losses = try arguments.output("losses", rows, 1)
-      let dHidden = dHidden ? try arguments.output("dHidden", rows, width) : nil
+      let dHidden = dHidden ? try arguments.output("dHidden", rows, width, type) : nil
       let dWeight = dWeight ? try arguments.update("dWeight", arguments.random.matrix(vocabulary, width)) : nil
       return { () throws(BackendError) in
         try arguments.backend.linearCrossEntropy(

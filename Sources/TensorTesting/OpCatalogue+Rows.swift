@@ -15,51 +15,64 @@ extension OpCatalogue {
     return cases
   }
 
-  static func gatherRows(table rows: Int, _ columns: Int, _ dtype: DType, count: Int) -> OpCase {
+  static var mixedRows: [OpCase] {
+    var cases: [OpCase] = []
+    for (rows, columns) in oddShapes + [(9, 264)] {
+      cases += [columnSums(rows, columns, beta: 0, in: .bf16), columnSums(rows, columns, beta: 0.5, in: .bf16)]
+      cases += [rowDots(rows, columns, in: .bf16), activationStatistics(rows, columns, in: .bf16)]
+      cases.append(scatterAddRows(table: 11, columns, count: rows, in: .bf16))
+      for dtype in [DType.f32, .f16, .bf16, .q8_0, .q4_K] { cases.append(gatherRows(table: 11, columns, dtype, count: rows, to: .bf16)) }
+    }
+    cases += [scatterAddRows(table: 2, 41, count: 123, in: .bf16), columnSums(4099, 7, beta: 0, in: .bf16)]
+    return cases + [activationStatistics(1027, 33, in: .bf16)]
+  }
+
+  static func gatherRows(table rows: Int, _ columns: Int, _ dtype: DType, count: Int, to type: DType = .f32) -> OpCase {
     OpCase(
-      "gatherRows", group: "Copy", shapes: "\(Shape(rows, columns)) at \(count)", dtype: dtype,
+      "gatherRows" + (type == .f32 ? "" : " to \(type.name)"), group: "Copy", shapes: "\(Shape(rows, columns)) at \(count)", dtype: dtype,
       tolerance: dtype.isDense ? .exact : .decoding,
-      bytes: count * (dtype.rowBytes(columns: columns) + 4 * columns + 4), flops: 0
+      bytes: count * (dtype.rowBytes(columns: columns) + type.rowBytes(columns: columns) + 4), flops: 0
     ) { arguments throws(BackendError) in
       let table = try arguments.input("table", rows, columns, dtype)
       let ids = try arguments.input("ids", (0..<count).map { $0 == 0 ? rows - 1 : Int.random(in: 0..<rows, using: &arguments.random) })
-      let out = try arguments.output("out", count, columns)
+      let out = try arguments.output("out", count, columns, type)
       return { arguments.backend.gatherRows(table, at: ids, into: out) }
     }
   }
 
-  static func scatterAddRows(table rows: Int, _ columns: Int, count: Int) -> OpCase {
+  static func scatterAddRows(table rows: Int, _ columns: Int, count: Int, in type: DType = .f32) -> OpCase {
     OpCase(
-      "scatterAddRows", group: "Rows", shapes: "\(Shape(count, columns)) into \(Shape(rows, columns))", tolerance: .sum,
-      bytes: count * (12 * columns + 4), flops: count * columns
+      "scatterAddRows" + suffix(type), group: "Rows", shapes: "\(Shape(count, columns)) into \(Shape(rows, columns))", tolerance: .sum,
+      bytes: count * ((type.block.bytes + 8) * columns + 4), flops: count * columns
     ) { arguments throws(BackendError) in
-      let x = try arguments.input("x", count, columns)
+      let x = try arguments.input("x", count, columns, type)
       let ids = try arguments.input("ids", (0..<count).map { $0 == 0 ? rows - 1 : Int.random(in: 0..<rows, using: &arguments.random) })
       let table = try arguments.update("table", arguments.random.matrix(rows, columns))
       return { arguments.backend.scatterAddRows(x, at: ids, into: table) }
     }
   }
 
-  static func columnSums(_ rows: Int, _ columns: Int, beta: Float) -> OpCase {
+  static func columnSums(_ rows: Int, _ columns: Int, beta: Float, in type: DType = .f32) -> OpCase {
     let shape = Shape(rows, columns)
     return OpCase(
-      "columnSums beta \(beta)", group: "Rows", shapes: "\(shape)", tolerance: .sum, bytes: shape.floatBytes + 4 * columns,
+      "columnSums beta \(beta)" + suffix(type), group: "Rows", shapes: "\(shape)", tolerance: .sum, bytes: shape.bytes(type) + 4 * columns,
       flops: shape.count
     ) { arguments throws(BackendError) in
-      let x = try arguments.input("x", rows, columns)
+      let x = try arguments.input("x", rows, columns, type)
       let old = arguments.random.matrix(1, columns)
       let out = beta == 0 ? try arguments.output("out", 1, columns) : try arguments.update("out", old)
       return { arguments.backend.columnSums(x, beta: beta, into: out) }
     }
   }
 
-  static func rowDots(_ rows: Int, _ columns: Int) -> OpCase {
+  static func rowDots(_ rows: Int, _ columns: Int, in type: DType = .f32) -> OpCase {
     let shape = Shape(rows, columns)
     return OpCase(
-      "rowDots", group: "Rows", shapes: "\(shape)", tolerance: .sum, bytes: 2 * shape.floatBytes + 4 * rows, flops: 2 * shape.count
+      "rowDots" + suffix(type), group: "Rows", shapes: "\(shape)", tolerance: .sum, bytes: 2 * shape.bytes(type) + 4 * rows,
+      flops: 2 * shape.count
     ) { arguments throws(BackendError) in
-      let a = try arguments.input("a", rows, columns)
-      let b = try arguments.input("b", rows, columns)
+      let a = try arguments.input("a", rows, columns, type)
+      let b = try arguments.input("b", rows, columns, type)
       let out = try arguments.output("out", rows, 1)
       return { arguments.backend.rowDots(a, b, into: out) }
     }
@@ -134,14 +147,14 @@ extension OpCatalogue {
     }
   }
 
-  static func activationStatistics(_ rows: Int, _ columns: Int) -> OpCase {
+  static func activationStatistics(_ rows: Int, _ columns: Int, in type: DType = .f32) -> OpCase {
     let shape = Shape(rows, columns)
     return OpCase(
-      "activationStatistics", group: "Rows", shapes: "\(shape)", tolerance: .sum, bytes: shape.floatBytes + 20 * columns,
+      "activationStatistics" + suffix(type), group: "Rows", shapes: "\(shape)", tolerance: .sum, bytes: shape.bytes(type) + 20 * columns,
       flops: 6 * shape.count
     ) { arguments throws(BackendError) in
       // Coarse values hit the threshold exactly, which does not count as above it.
-      let x = try arguments.input("x", Matrix(rows, columns, (0..<shape.count).map { _ in Double(arguments.random.coarse()) }))
+      let x = try arguments.input("x", Matrix(rows, columns, (0..<shape.count).map { _ in Double(arguments.random.coarse()) }), type)
       let weights = try arguments.input("rowWeights", arguments.random.matrix(rows, 1).map { abs($0) })
       let out = try arguments.output("out", ActivationStatistic.allCases.count, columns)
       return { arguments.backend.activationStatistics(x, rowWeights: weights, threshold: 0.25, into: out) }

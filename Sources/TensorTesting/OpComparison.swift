@@ -13,7 +13,8 @@ public struct OpComparison: Sendable {
   private mutating func compare(_ output: OpOutput, _ expected: OpOutput, _ tolerance: Tolerance) {
     precondition(output.name == expected.name && output.values.count == expected.values.count)
     // Integers are positions: there is no nearly right one.
-    let isExact = tolerance.limit == 0 || expected.dtype == .i32
+    let ownLimit = tolerance.limits[output.name] ?? tolerance.limit
+    let isExact = ownLimit == 0 || expected.dtype == .i32
     var (difference, power, finite) = (0.0, 0.0, 0)
     var special: (count: Int, first: Int) = (0, 0)
     var wrong: (count: Int, first: Int) = (0, 0)
@@ -35,7 +36,7 @@ public struct OpComparison: Sendable {
     if wrong.count > 0 { complaints.append("\(output.name): \(wrong.count) values not equal, \(value(wrong.first))") }
     guard !isExact, finite > 0, difference > 0 else { return }
 
-    let limit = expected.dtype == .f32 ? tolerance.limit : max(tolerance.limit, Tolerance.narrow)
+    let limit = expected.dtype == .f32 ? ownLimit : max(ownLimit, Tolerance.narrow)
     let nmse = difference / power
     error = max(error, nmse)
     if nmse > limit { complaints.append("\(output.name): error \(nmse) above \(limit) (\(tolerance.reason))") }

@@ -4,9 +4,11 @@ import TensorCore
 /// The definition of every op: naive, unfused, accumulated in Double, so that other backends have something obviously correct to be
 /// compared with. Each op's formula is a static function of `Definition` on `Matrix`, which finite differences can call directly.
 public final class ReferenceBackend: ComputeBackend {
-  public init() {}
+  /// With bf16 the ops also take bf16 tensors: the same formulas on their values, in Double, and one rounding when a result is stored.
+  public init(activations: DType = .f32) { self.activations = activations }
 
-  public let name = "reference"
+  public let activations: DType
+  public var name: String { activations == .f32 ? "reference" : "reference (\(activations.name) activations)" }
 
   public func memory() -> (total: Int, free: Int) {
     let page = sysconf(Int32(_SC_PAGESIZE))

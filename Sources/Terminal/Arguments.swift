@@ -15,6 +15,9 @@ public struct Arguments: Sendable {
 
   init(spec: CommandSpec) { self.spec = spec }
 
+  /// The command they belong to.
+  public var command: String { spec.name }
+
   /// Whether the option was given, or set by its environment variable.
   public func has(_ name: String) -> Bool { value(name) != nil }
   /// The value of a string or choice option.

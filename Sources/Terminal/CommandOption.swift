@@ -113,6 +113,21 @@ extension CommandOption {
   /// `names`: the backends this program was built with.
   public static func backend(_ names: [String]) -> CommandOption {
     CommandOption(
-      "backend", .choice(["auto"] + names), environment: "HOOF_BACKEND", help: "where to compute (default: auto, the first that opens)")
+      "backend", .choice(["auto"] + names), environment: "HOOF_BACKEND",
+      help: "where to compute (default: auto, the first that opens and has room for the model)")
   }
+  /// The same for commands that compute on several.
+  public static let backends = CommandOption(
+    "backend", .string, placeholder: "LIST", environment: "HOOF_BACKEND", help: "as in cpu,cuda (default: all that open)")
+  public static let device = CommandOption(
+    "device", .int(0...1023), help: "which GPU, as 'hoof backends' numbers them (default: 0)")
+  public static func precision(_ names: [String]) -> CommandOption {
+    CommandOption(
+      "precision", .choice(names), help: "of weights, activations and matrix products (default: bf16 on a GPU, f32 on the CPU)")
+  }
+  public static func vendorBLAS(_ names: [String]) -> CommandOption {
+    CommandOption(
+      "cublas", .choice(names), help: "matrix products of NVIDIA's library on a GPU (default: auto, where it is there and faster)")
+  }
+  public static let profile = CommandOption("profile", help: "show on standard error where the time goes, op by op; slows the work down")
 }

@@ -21,11 +21,11 @@ public struct Attention: Sendable {
       graph.linear(normed, graph.parameter(query)), positions: layout.positions, frequencies: frequencies, rope)
     let k = try graph.rotate(graph.linear(normed, graph.parameter(key)), positions: layout.positions, frequencies: frequencies, rope)
     let v = try graph.linear(normed, graph.parameter(value))
-    return try graph.visit(Site(layer: layer, point: .headsOut), graph.attend(q: q, k: k, v: v, layout.spans, shape))
+    return try graph.visit(Site(layer: layer, point: .headsOut), graph.attend(q: q, k: k, v: v, layout.spans, shape, layer: layer))
   }
 
-  /// heads [N, Hq·D] → the sublayer's update [N, C].
-  public func update<G: Graph>(_ heads: G.Value, layer: Int, in graph: G) throws(BackendError) -> G.Value {
-    try graph.visit(Site(layer: layer, point: .attentionOut), graph.linear(heads, graph.parameter(output)))
+  /// x [N, C] + the sublayer's update, from heads [N, Hq·D].
+  public func add<G: Graph>(_ heads: G.Value, to x: G.Value, layer: Int, in graph: G) throws(BackendError) -> G.Value {
+    try graph.add(heads, through: graph.parameter(output), to: x, at: Site(layer: layer, point: .attentionOut))
   }
 }

@@ -17,13 +17,13 @@ public struct DecoderLayer: Sendable {
   public func attend<G: Graph>(_ x: G.Value, _ layout: PackedLayout, in graph: G) throws(BackendError) -> G.Value {
     guard let attention else { return x }
     let heads = try attention.heads(x, layout, layer: index, in: graph)
-    return try graph.add(x, attention.update(heads, layer: index, in: graph))
+    return try attention.add(heads, to: x, layer: index, in: graph)
   }
 
   /// x + mlp(x)
   public func feedForward<G: Graph>(_ x: G.Value, in graph: G) throws(BackendError) -> G.Value {
     guard let mlp else { return x }
     let hidden = try mlp.hidden(x, layer: index, in: graph)
-    return try graph.add(x, mlp.update(hidden, layer: index, in: graph))
+    return try mlp.add(hidden, to: x, layer: index, in: graph)
   }
 }

@@ -34,14 +34,16 @@ public protocol Graph {
   func parameter(_ tensor: Tensor) -> Value
   /// table [V, C], ids [N, 1] → [N, C]
   func embed(_ ids: Tensor, in table: Value) throws(BackendError) -> Value
-  /// x [N, K], weight [M, K] → [N, M]
+  /// x [N, K], weight [M, K] → [N, M], an activation
   func linear(_ x: Value, _ weight: Value) throws(BackendError) -> Value
   func norm(_ x: Value, weight: Value, epsilon: Float) throws(BackendError) -> Value
   func rotate(_ x: Value, positions: Tensor, frequencies: Tensor, _ shape: RopeShape) throws(BackendError) -> Value
-  func attend(q: Value, k: Value, v: Value, _ spans: Spans, _ shape: AttentionShape) throws(BackendError) -> Value
+  /// Attention of layer `layer`; what a graph remembers between passes, it remembers by layer.
+  func attend(q: Value, k: Value, v: Value, _ spans: Spans, _ shape: AttentionShape, layer: Int) throws(BackendError) -> Value
   /// silu(gate) ⊙ up
   func gate(_ gate: Value, _ up: Value) throws(BackendError) -> Value
-  func add(_ a: Value, _ b: Value) throws(BackendError) -> Value
+  /// The residual stream x [N, C] plus a sublayer's update y·weightᵀ; y [N, K], weight [C, K]. The update can be seen at `site`.
+  func add(_ y: Value, through weight: Value, to x: Value, at site: Site) throws(BackendError) -> Value
   /// Hook point; the identity unless somebody asked.
   func visit(_ site: Site, _ x: Value) throws(BackendError) -> Value
 }

@@ -47,8 +47,15 @@ private struct TensorLoader {
       up: try matrix(TensorName.layer(layer, .up)), down: try matrix(TensorName.layer(layer, .down)), epsilon: Float(config.normEpsilon))
   }
 
-  /// As stored, when the backend can compute with that type.
+  /// In the type the backend keeps such weights in; borrowed from the file where that is the stored one.
   func matrix(_ name: String) throws(BackendError) -> Tensor {
+    let tensor = try asStored(name)
+    let type = backend.weights(storedAs: tensor.dtype)
+    return type == tensor.dtype ? tensor : try tensor.copied(as: type)
+  }
+
+  /// As stored, when the backend can compute with that type.
+  private func asStored(_ name: String) throws(BackendError) -> Tensor {
     guard let stored = source.tensors[name] else { preconditionFailure("loading: the model source has no \(name)") }
     guard backend.stores(stored.dtype) else {
       throw .unavailable(reason: "\(backend.name) cannot hold \(stored.dtype.name) weights; make the model again with --f32")
@@ -67,10 +74,7 @@ private struct TensorLoader {
 
   /// Always f32: norms are small and their precision matters.
   func vector(_ name: String) throws(BackendError) -> Tensor {
-    let stored = try matrix(name)
-    if stored.dtype == .f32 { return stored }
-    let tensor = try Tensor(stored.rows, stored.columns, .f32, on: backend)
-    backend.copy(stored, into: tensor)
-    return tensor
+    let stored = try asStored(name)
+    return stored.dtype == .f32 ? stored : try stored.copied(as: .f32)
   }
 }

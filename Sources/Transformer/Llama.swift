@@ -28,7 +28,7 @@ public struct Llama: Sendable {
     return x
   }
 
-  /// Residual stream leaving the last layer → hidden rows the LM head reads, [N, C].
+  /// Residual stream leaving the last layer → hidden rows the LM head reads, [N, C], activations.
   public func finish<G: Graph>(_ x: G.Value, in graph: G) throws(BackendError) -> G.Value {
     try graph.norm(x, weight: graph.parameter(finalNorm), epsilon: Float(config.normEpsilon))
   }
@@ -45,7 +45,7 @@ public struct Llama: Sendable {
   public func logits(_ sequences: [[Int32]]) throws(BackendError) -> [Tensor] {
     let layout = try PackedLayout(lengths: sequences.map(\.count), on: backend)
     let ids = try Tensor(Array(sequences.joined()), on: backend)
-    let all = try hidden(ids, layout, in: Eager()).linear(head)
+    let all = try hidden(ids, layout, in: Eager(ownsStream: true)).linear(head)
     var start = 0
     return sequences.map { sequence in
       defer { start += sequence.count }

@@ -17,8 +17,8 @@ public struct MLP: Sendable {
     return try graph.visit(Site(layer: layer, point: .mlpHidden), hidden)
   }
 
-  /// hidden [N, I] → the sublayer's update [N, C].
-  public func update<G: Graph>(_ hidden: G.Value, layer: Int, in graph: G) throws(BackendError) -> G.Value {
-    try graph.visit(Site(layer: layer, point: .mlpOut), graph.linear(hidden, graph.parameter(down)))
+  /// x [N, C] + the sublayer's update, from hidden [N, I].
+  public func add<G: Graph>(_ hidden: G.Value, to x: G.Value, layer: Int, in graph: G) throws(BackendError) -> G.Value {
+    try graph.add(hidden, through: graph.parameter(down), to: x, at: Site(layer: layer, point: .mlpOut))
   }
 }

@@ -10,6 +10,10 @@ public struct PackedLayout: Sendable {
 
   public var rows: Int { lengths.reduce(0, +) }
 
+  init(lengths: [Int], positions: Tensor, spans: Spans) {
+    (self.lengths, self.positions, self.spans) = (lengths, positions, spans)
+  }
+
   public init(lengths: [Int], on backend: any ComputeBackend) throws(BackendError) {
     precondition(lengths.allSatisfy { $0 >= 0 }, "layout: negative length")
     self.lengths = lengths

@@ -102,10 +102,8 @@ extension BLASComparison {
       ]
     }
     let header = ["matmul f32", "ours, median", "OpenBLAS", "GFLOP/s", "of OpenBLAS"]
-    let widths = header.indices.map { column in ([header] + rows).map { $0[column].count }.max()! }
-    func line(_ cells: [String]) -> String { "| " + zip(cells, widths).map { $0.padded(to: $1) }.joined(separator: " | ") + " |\n" }
-    return "Beside plain cblas_sgemm of OpenBLAS (\(backend.blasKernel) kernels, \(threads)), calls in turns\n\n" + line(header)
-      + "|" + widths.map { String(repeating: "-", count: $0 + 2) + "|" }.joined() + "\n" + rows.map(line).joined()
+    return "Beside plain cblas_sgemm of OpenBLAS (\(backend.blasKernel) kernels, \(threads)), calls in turns\n\n"
+      + MarkdownTable.text(header, rows)
   }
 
   private static func microseconds(_ samples: [Double]) -> Int { Int((1e6 * Result.median(samples)).rounded()) }

@@ -1,28 +1,60 @@
 import BackendCPU
 import BackendCUDA
+import Formats
 import TensorCore
 import Terminal
 
 /// What this program can compute with, best first.
 let registry = BackendRegistry([
-  .init(name: "cuda", open: CUDABackend.open),
-  .init(name: "cpu", open: CPUBackend.open),
+  .init(name: "cuda", devices: CUDABackend.deviceCount, open: CUDABackend.open),
+  .init(name: "cpu", open: openCPU),
 ])
+
+/// The CPU computes in f32; bf16 shows what a GPU's rounding does to the numbers.
+private func openCPU(_ options: BackendRegistry.Options) throws(BackendError) -> any ComputeBackend {
+  switch options.precision {
+  case nil, .f32: return try CPUBackend.open(options)
+  case .bf16: return MixedPrecisionBackend(try CPUBackend.open(options))
+  case .tf32: throw .unavailable(reason: "tf32 is a rounding inside a GPU's matrix units: the CPU computes in f32 or bf16")
+  }
+}
 
 extension CommandOption {
   static let backend = CommandOption.backend(registry.names)
+  static let precision = CommandOption.precision(Precision.allCases.map(\.rawValue))
+  static let vendorBLAS = CommandOption.vendorBLAS(VendorBLAS.allCases.map(\.rawValue))
+  /// How a command computes, beside --backend.
+  static let computing: [CommandOption] = [.device, .precision, .vendorBLAS, .threads]
 }
 
-/// The backend that `--backend` and `--threads` ask for. Says once which one it is, and why a better one was refused.
-func openBackend(_ arguments: Arguments) throws(CommandError) -> any ComputeBackend {
-  let asked = arguments.string("backend") ?? "auto"
+extension BackendRegistry.Options {
+  /// What the `computing` options say.
+  init(_ arguments: Arguments) {
+    self.init(
+      threads: arguments.int("threads"), device: arguments.int("device"),
+      precision: arguments.string("precision").flatMap(Precision.init),
+      vendorBLAS: arguments.string("cublas").flatMap(VendorBLAS.init) ?? .auto
+    )
+  }
+}
+
+/// The backend that the arguments ask for, with room for `model`. Says once which one it is, and why a better one was refused.
+/// With --profile it is a `ProfilingBackend`.
+func openBackend(_ arguments: Arguments, for model: ModelSource) throws -> any ComputeBackend {
+  var asked = arguments.string("backend") ?? "auto"
+  if arguments.has("device") {
+    guard ["auto", "cuda"].contains(asked) else {
+      throw UsageError(command: arguments.command, "--device chooses among GPUs, and the backend asked for is '\(asked)'")
+    }
+    asked = "cuda"
+  }
   do throws(BackendError) {
-    let selection = try registry.open(asked, options: .init(threads: arguments.int("threads")))
+    let selection = try registry.open(asked, options: .init(arguments), unless: { ModelFit(model, on: $0).objection })
     if !arguments.has("quiet") {
       let refused = selection.refusals.map { " (not \($0.name): \($0.reason))" }.joined()
       Output.note("hoof: computing on \(selection.backend.name)\(refused)")
     }
-    return selection.backend
+    return arguments.has("profile") ? ProfilingBackend(selection.backend) : selection.backend
   } catch {
     throw CommandError("cannot open the backend '\(asked)': \(error)", advice: "'hoof backends' lists what opens here")
   }

@@ -8,10 +8,13 @@ extension Command {
   static let backends = Command(
     spec: CommandSpec(
       "backends", summary: "what this machine can compute with, and why something else is refused",
+      details: "Of several GPUs each is listed; --device N of the other commands chooses one.",
       options: [.threads, .json],
       examples: [.init("hoof backends --json", "the same for a script")]),
     run: { arguments in
-      let report = registry.entries.map { BackendReport($0, options: .init(threads: arguments.int("threads"))) }
+      let report = registry.entries.flatMap { entry in
+        (0..<entry.devices()).map { BackendReport(entry, options: .init(threads: arguments.int("threads"), device: $0)) }
+      }
       if arguments.has("json") {
         return try Output.line(JSON.array(report.map(\.json)).text(pretty: true))
       }
@@ -19,7 +22,7 @@ extension Command {
     })
 }
 
-/// One line of facts about a backend, or why it does not open.
+/// Facts about one device of a backend, or why it does not open.
 private struct BackendReport {
   let name: String
   var device: String?
@@ -34,6 +37,9 @@ private struct BackendReport {
       let backend = try entry.open(options)
       device = backend.name
       memory = backend.memory()
+      details = backend.details.map { detail in
+        (String(detail.name.lowercased().map { $0 == " " ? "_" : $0 }), detail.name, .string(detail.value))
+      }
       guard let cpu = backend as? CPUBackend else { return }
       details = [
         ("simd", "SIMD", .string(String(cString: hoof_simd_name(cpu.simd)))),

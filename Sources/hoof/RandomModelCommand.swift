@@ -5,7 +5,10 @@ import Terminal
 import Tokenization
 
 extension Command {
-  private static let shapes: [(name: String, config: LlamaConfig)] = [("llama-3.2-1b", RandomModel.llama1B), ("tiny", RandomModel.tiny)]
+  private static let shapes: [(name: String, config: LlamaConfig)] = [
+    ("llama-3.2-1b", RandomModel.llama1B), ("llama-3.2-3b", RandomModel.llama3B), ("llama-3.1-8b", RandomModel.llama8B),
+    ("tiny", RandomModel.tiny),
+  ]
 
   static let randomModel = Command(
     spec: CommandSpec(
@@ -17,7 +20,10 @@ extension Command {
         CommandOption("dtype", .choice(["f32", "f16", "bf16"]), help: "of the weights (default: f16)"),
         .seed, .threads, .quiet,
       ],
-      examples: [.init("hoof random-model --shape llama-3.2-1b -o big/", "2.5 GB")]),
+      examples: [
+        .init("hoof random-model --shape llama-3.2-1b -o big/", "2.5 GB"),
+        .init("hoof random-model --shape llama-3.2-3b --dtype bf16 -o big/", "6.4 GB"),
+      ]),
     run: { arguments in
       guard let folder = arguments.string("output") else { throw UsageError(command: "random-model", "-o is missing: -o FOLDER") }
       guard access(folder, F_OK) != 0 else { throw CommandError("the output exists already", at: folder) }

@@ -1,3 +1,1 @@
-#if __has_include("attention_backward.cu")
 #include "attention_backward.cu"
-#endif

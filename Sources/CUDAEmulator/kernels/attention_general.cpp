@@ -1,3 +1,1 @@
-#if __has_include("attention_general.cu")
 #include "attention_general.cu"
-#endif

@@ -1,3 +1,1 @@
-#if __has_include("matmul_mixed.cu")
 #include "matmul_mixed.cu"
-#endif

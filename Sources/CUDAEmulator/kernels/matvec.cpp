@@ -1,3 +1,1 @@
-#if __has_include("matvec.cu")
 #include "matvec.cu"
-#endif

@@ -1,3 +1,1 @@
-#if __has_include("matvec_quantized.cu")
 #include "matvec_quantized.cu"
-#endif

@@ -1,3 +1,1 @@
-#if __has_include("quantized_backward.cu")
 #include "quantized_backward.cu"
-#endif

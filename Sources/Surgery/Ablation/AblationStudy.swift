@@ -8,7 +8,9 @@ public struct StudyProgress: Sendable {
   public let flops: Double
   public let activity: String
   /// Whether it was taken from a journal instead of computed.
-  public let isKnown: Bool
+  public var isKnown = false
+  /// Something the user should know; nothing was finished then.
+  public var note: String?
 }
 
 /// Measures what each part of a model does to its predictions, by taking it out: KL(full ‖ ablated) over calibration prompts.
@@ -59,12 +61,14 @@ public struct AblationStudy {
     let components = components
     let tokens = Double(prompts.reduce(0) { $0 + $1.count })
 
+    var fit = MemoryFit(plan: plan)
+    func note(_ text: String) throws { try monitor(StudyProgress(flops: 0, activity: "", note: text)) }
     let means = options.replacement == .mean ? try ComponentMeans(model, prompts, plan: plan) : nil
     let collector = ActivityCollector(model, prompts: prompts, options: options)
     for (index, range) in plan.groups.enumerated() {
       let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
-      let pass = try collector.observe(group)
-      let reference = try Reference(model, pass, plan: plan)
+      let pass = try fit.whole(group) { () throws(BackendError) in try collector.observe(group) }
+      var reference = try fit.run(group, note: note) { (plan) throws(BackendError) in try Reference(model, pass, plan: plan) }
       result.baseline.prompts += reference.outcomes
       let share = Double(group.rows) / tokens
       func finished(_ flops: Double, _ activity: String, isKnown: Bool = false) throws {
@@ -75,7 +79,12 @@ public struct AblationStudy {
       for members in components {
         let layer = members[0].layer
         let known = journal?.outcomes(group: index, layer: layer).flatMap { $0.count == members.count ? $0 : nil }
-        let outcomes = try known ?? measure(members, pass, against: reference, means: means)
+        let outcomes =
+          try known
+          ?? fit.run(group, note: note) { (plan) throws(BackendError) in
+            reference.keep(to: plan)
+            return try measure(members, pass, against: reference, means: means, plan: plan)
+          }
         if known == nil { try journal?.append(outcomes, group: index, layer: layer) }
         for (component, outcome) in zip(members, outcomes) { result.outcomes[component, default: Outcome([])].prompts += outcome }
         try finished(members.reduce(0) { $0 + cost.flops($1) }, "layer \(layer)", isKnown: known != nil)
@@ -84,9 +93,9 @@ public struct AblationStudy {
     result.activity = options.proxies ? try collector.activity() : nil
     result.neurons = options.neurons ? collector.neurons() : nil
     if suggestsDrop {
-      result.drop = try suggestDrop(given: result.outcomes, means: means) { flops, activity in
+      result.drop = try suggestDrop(given: result.outcomes, means: means, fit: &fit, note: note) { flops, activity in
         result.flops += flops
-        try monitor(StudyProgress(flops: flops, activity: activity, isKnown: false))
+        try monitor(StudyProgress(flops: flops, activity: activity))
       }
     }
     return result
@@ -94,26 +103,28 @@ public struct AblationStudy {
 
   /// Outcomes of each component on the group's prompts. Runs as many changed models side by side as the plan allows.
   func measure(
-    _ components: [Component], _ pass: PrefixPass, against reference: Reference, means: ComponentMeans?
+    _ components: [Component], _ pass: PrefixPass, against reference: Reference, means: ComponentMeans?, plan: StudyPlan
   ) throws(BackendError) -> [[PromptOutcome]] {
     guard let layer = components.first?.layer else { return [] }
     let group = pass.group
     let interventions = try LayerInterventions(
       model, layer: layer, group.layout, entering: pass.residuals[layer], for: components, means: means)
-    let copies = max(1, plan.rowsPerBatch / max(1, group.rows))
+    let most = max(1, plan.rowsPerBatch / max(1, group.rows))
+    let batches = (components.count + most - 1) / most
     var outcomes: [[PromptOutcome]] = []
-    for start in stride(from: 0, to: components.count, by: copies) {
-      let block = Array(components[start..<min(start + copies, components.count)])
-      let layout = try group.layout.repeated(block.count)
+    for batch in 0..<batches {
+      // Of about the same size: a last batch of a few rows would leave a large device idle.
+      let block = Array(components[batch * components.count / batches..<(batch + 1) * components.count / batches])
       let x = try model.run(
-        interventions.leaving(block), layout, layers: layer + 1..<model.layers.count, without: pass.removed, in: Eager())
-      outcomes += try compare(x, block.count, with: reference)
+        interventions.leaving(block), group.layouts(block.count), layers: layer + 1..<model.layers.count, without: pass.removed,
+        in: Eager(ownsStream: true))
+      outcomes += try compare(x, with: reference, plan: plan)
     }
     return outcomes
   }
 
   /// Residual streams leaving the stack [copies·N, C] → their outcomes against the full model.
-  func compare(_ x: Tensor, _ copies: Int, with reference: Reference) throws(BackendError) -> [[PromptOutcome]] {
+  func compare(_ x: Tensor, with reference: Reference, plan: StudyPlan) throws(BackendError) -> [[PromptOutcome]] {
     let rows = try DivergenceRows(rows: x.rows, on: model.backend)
     try model.backend.linearDivergence(
       of: reference.divergence, from: model.finish(x, in: Eager()), weight: model.head, targets: reference.group.targets,

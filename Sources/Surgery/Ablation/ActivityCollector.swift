@@ -44,9 +44,13 @@ final class ActivityCollector {
   private let model: Llama
   private let prompts: [[Int32]]
   private let options: StudyOptions
-  private var neuronSums: [NeuronStatistics]
-  private var attentionNorms: [Double]
-  private var cosines: [[PairSum]]
+  private var sums: Sums
+
+  private struct Sums {
+    var neurons: [NeuronStatistics]
+    var attentionNorms: [Double]
+    var cosines: [[PairSum]]
+  }
 
   private struct PairSum {
     var cosine = 0.0, angle = 0.0, lastAngle = 0.0
@@ -56,22 +60,33 @@ final class ActivityCollector {
     self.model = model
     self.prompts = prompts
     self.options = options
-    neuronSums = options.neurons ? model.layers.map { NeuronStatistics(count: $0.mlp?.gate.rows ?? 0) } : []
-    attentionNorms = [Double](repeating: 0, count: model.layers.count)
-    cosines = model.layers.indices.map { Array(repeating: PairSum(), count: model.layers.count - $0) }
+    sums = Sums(
+      neurons: options.neurons ? model.layers.map { NeuronStatistics(count: $0.mlp?.gate.rows ?? 0) } : [],
+      attentionNorms: [Double](repeating: 0, count: model.layers.count),
+      cosines: model.layers.indices.map { Array(repeating: PairSum(), count: model.layers.count - $0) })
   }
 
   private var tokens: Double { Double(prompts.reduce(0) { $0 + $1.count }) }
 
-  /// Runs the full model over the group.
+  /// Runs the full model over the group. A pass that fails leaves nothing in the sums, so that it can be run again.
   func observe(_ group: PromptGroup) throws(BackendError) -> PrefixPass {
+    let before = sums
+    do throws(BackendError) { return try run(group) } catch {
+      sums = before
+      throw error
+    }
+  }
+
+  private func run(_ group: PromptGroup) throws(BackendError) -> PrefixPass {
     let backend = model.backend
     let shares = group.layout.lengths.flatMap { [Float](repeating: 1 / Float($0), count: $0) }
     let weights = try Tensor(shares, rows: shares.count, columns: 1, on: backend)
-    let graph = Eager { (site, x) throws(BackendError) in
-      if self.options.neurons, site.point == .mlpHidden { try self.count(x, weights, layer: site.layer) }
-      if self.options.proxies, site.point == .attentionOut {
-        self.attentionNorms[site.layer] += try x.rowDots(x).floats().reduce(0) { $0 + Double($1).squareRoot() }
+    let points: [Site.Point] = (options.neurons ? [.mlpHidden] : []) + (options.proxies ? [.attentionOut] : [])
+    let graph = Eager(at: Set(points)) { (site, x) throws(BackendError) in
+      if site.point == .mlpHidden {
+        try self.count(x, weights, layer: site.layer)
+      } else {
+        self.sums.attentionNorms[site.layer] += try x.rowDots(x).floats().reduce(0) { $0 + Double($1).squareRoot() }
       }
       return x
     }
@@ -90,12 +105,12 @@ final class ActivityCollector {
     func add(_ statistic: ActivationStatistic, to sums: inout [Double]) {
       for (index, value) in row(statistic).enumerated() { sums[index] += Double(value) }
     }
-    add(.weightedAbsoluteSum, to: &neuronSums[layer].meanAbsolute)
-    add(.absoluteSum, to: &neuronSums[layer].meanAbsoluteOverTokens)
-    add(.sum, to: &neuronSums[layer].mean)
-    add(.exceedances, to: &neuronSums[layer].firingRate)
+    add(.weightedAbsoluteSum, to: &self.sums.neurons[layer].meanAbsolute)
+    add(.absoluteSum, to: &self.sums.neurons[layer].meanAbsoluteOverTokens)
+    add(.sum, to: &self.sums.neurons[layer].mean)
+    add(.exceedances, to: &self.sums.neurons[layer].firingRate)
     for (index, value) in row(.absoluteMaximum).enumerated() {
-      neuronSums[layer].greatestAbsolute[index] = max(neuronSums[layer].greatestAbsolute[index], Double(value))
+      self.sums.neurons[layer].greatestAbsolute[index] = max(self.sums.neurons[layer].greatestAbsolute[index], Double(value))
     }
   }
 
@@ -115,16 +130,16 @@ final class ActivityCollector {
           let scale = (Double(norms[start][row]) * Double(norms[start + length][row])).squareRoot()
           let cosine = scale > 0 ? min(1, max(-1, Double(dot) / scale)) : 0
           let angle = acos(cosine) / Double.pi
-          cosines[start][length - 1].cosine += cosine
-          cosines[start][length - 1].angle += angle
-          if lastRows.contains(row) { cosines[start][length - 1].lastAngle += angle }
+          sums.cosines[start][length - 1].cosine += cosine
+          sums.cosines[start][length - 1].angle += angle
+          if lastRows.contains(row) { sums.cosines[start][length - 1].lastAngle += angle }
         }
       }
     }
   }
 
   func neurons() -> [NeuronStatistics] {
-    neuronSums.map { sums in
+    sums.neurons.map { sums in
       var means = sums
       means.meanAbsolute = sums.meanAbsolute.map { $0 / Double(prompts.count) }
       means.meanAbsoluteOverTokens = sums.meanAbsoluteOverTokens.map { $0 / tokens }
@@ -138,13 +153,13 @@ final class ActivityCollector {
     var magnitudes: [Double] = []
     for layer in model.layers { magnitudes.append(try layer.meanMagnitude()) }
     let blocks = model.layers.indices.flatMap { start in
-      cosines[start].enumerated().map { index, sum in
+      sums.cosines[start].enumerated().map { index, sum in
         ActivityStatistics.Block(
           start: start, length: index + 1, lastToken: sum.lastAngle / Double(prompts.count), allTokens: sum.angle / tokens)
       }
     }
     return ActivityStatistics(
-      blockInfluence: cosines.map { 1 - $0[0].cosine / tokens }, attentionNorm: attentionNorms.map { $0 / tokens },
+      blockInfluence: sums.cosines.map { 1 - $0[0].cosine / tokens }, attentionNorm: sums.attentionNorms.map { $0 / tokens },
       weightMagnitude: magnitudes, blocks: blocks)
   }
 }
@@ -163,7 +178,7 @@ extension DecoderLayer {
       let out = try Tensor(ActivationStatistic.allCases.count, matrix.columns, on: backend)
       for start in stride(from: 0, to: matrix.rows, by: DecoderLayer.magnitudeRows) {
         let part = matrix.rows(start..<min(start + DecoderLayer.magnitudeRows, matrix.rows))
-        let floats = try part.copied()
+        let floats = try part.copied(as: .f32)
         let weights = try Tensor(part.rows, 1, on: backend)
         backend.fill(weights, with: 1)
         backend.activationStatistics(floats, rowWeights: weights, threshold: 0, into: out)

@@ -18,7 +18,7 @@ struct ComponentMeans {
     var failure: BackendError?
     for range in plan.groups {
       let group = try PromptGroup(prompts: range, of: prompts, on: backend)
-      let graph = Eager { (site, x) throws(BackendError) in
+      let graph = Eager(at: [.headsOut, .attentionOut, .mlpOut]) { (site, x) throws(BackendError) in
         let path: WritableKeyPath<ColumnMeans, [Double]>
         switch site.point {
         case .headsOut: path = \.heads
@@ -51,11 +51,16 @@ struct ComponentMeans {
     heads = sums.map { $0.heads.map { Float($0 / tokens) } }
   }
 
-  /// Means of the silenced heads' columns, zero elsewhere, [1, Hq·D].
-  func headRow(_ layer: Int, _ silent: Range<Int>, _ shape: AttentionShape) throws(BackendError) -> Tensor {
-    var row = [Float](repeating: 0, count: heads[layer].count)
-    for column in silent.lowerBound * shape.headDim..<silent.upperBound * shape.headDim { row[column] = heads[layer][column] }
-    return try Tensor(row, rows: 1, columns: row.count, on: backend)
+  /// For each change the means of the columns of the heads it silences, zero elsewhere, [changes, Hq·D].
+  func headRows(_ layer: Int, _ silenced: [Range<Int>], _ shape: AttentionShape) throws(BackendError) -> Tensor {
+    let width = heads[layer].count
+    var rows = [Float](repeating: 0, count: silenced.count * width)
+    for (change, silent) in silenced.enumerated() {
+      for column in silent.lowerBound * shape.headDim..<silent.upperBound * shape.headDim {
+        rows[change * width + column] = heads[layer][column]
+      }
+    }
+    return try Tensor(rows, rows: silenced.count, columns: width, on: backend)
   }
 
   private struct ColumnMeans {

@@ -13,7 +13,8 @@ extension AblationStudy {
   /// The layers to drop, in order of removal. Greedy: after each removal every remaining layer is measured again, so that interactions
   /// count (the search of SLEB, arXiv 2402.09025, with KL to the full model as the score); or the plain ranking.
   func suggestDrop(
-    given outcomes: [Component: Outcome], means: ComponentMeans?, monitor: (_ flops: Double, _ activity: String) throws -> Void
+    given outcomes: [Component: Outcome], means: ComponentMeans?, fit: inout MemoryFit, note: (String) throws -> Void,
+    monitor: (_ flops: Double, _ activity: String) throws -> Void
   ) throws -> [DropStep] {
     let count = min(options.suggestDrop, model.layers.count - 1)
     if options.oneShot {
@@ -28,7 +29,7 @@ extension AblationStudy {
       if step == 0, model.layers.indices.allSatisfy({ outcomes[.layer($0)] != nil }) {
         candidates = outcomes
       } else {
-        candidates = try measureLayers(without: removed, means: means) {
+        candidates = try measureLayers(without: removed, means: means, fit: &fit, note: note) {
           try monitor($0, "removal \(step + 1) of \(count)")
         }
       }
@@ -52,16 +53,21 @@ extension AblationStudy {
 
   /// Each remaining layer taken out of the model that already lacks `removed`.
   func measureLayers(
-    without removed: Set<Int>, means: ComponentMeans?, monitor: (_ flops: Double) throws -> Void
+    without removed: Set<Int>, means: ComponentMeans?, fit: inout MemoryFit, note: (String) throws -> Void,
+    monitor: (_ flops: Double) throws -> Void
   ) throws -> [Component: Outcome] {
     var outcomes: [Component: Outcome] = [:]
     let tokens = Double(prompts.reduce(0) { $0 + $1.count })
     for range in plan.groups {
       let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
-      let reference = try Reference(model, PrefixPass(model, group), plan: plan)
-      let pass = try PrefixPass(model, group, without: removed)
+      let full = try fit.whole(group) { () throws(BackendError) in try PrefixPass(model, group) }
+      var reference = try fit.run(group, note: note) { (plan) throws(BackendError) in try Reference(model, full, plan: plan) }
+      let pass = try fit.whole(group) { () throws(BackendError) in try PrefixPass(model, group, without: removed) }
       for layer in model.layers.indices where !removed.contains(layer) {
-        let outcome = try measure([.layer(layer)], pass, against: reference, means: means)[0]
+        let outcome = try fit.run(group, note: note) { (plan) throws(BackendError) in
+          reference.keep(to: plan)
+          return try measure([.layer(layer)], pass, against: reference, means: means, plan: plan)[0]
+        }
         outcomes[.layer(layer), default: Outcome([])].prompts += outcome
         try monitor(cost.flops(.layer(layer), without: removed) * Double(group.rows) / tokens)
       }
@@ -75,7 +81,7 @@ extension AblationStudy {
     for range in plan.groups {
       let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
       let reference = try Reference(model, PrefixPass(model, group), plan: plan)
-      outcome.prompts += try compare(PrefixPass(model, group, without: removed).residuals.last!, 1, with: reference)[0]
+      outcome.prompts += try compare(PrefixPass(model, group, without: removed).residuals.last!, with: reference, plan: plan)[0]
     }
     return outcome
   }

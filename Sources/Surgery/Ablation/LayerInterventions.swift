@@ -31,21 +31,20 @@ struct LayerInterventions {
     heads = needsHeads ? try self.layer.attention?.heads(entering, layout, layer: layer, in: Eager()) : nil
   }
 
+  /// The batch is made here, so updates are added to it where it lies.
+  private var owning: Eager { Eager(ownsStream: true) }
+
   /// What leaves the layer in each changed model, [k·N, C]. `components` must be sorted with those whose MLP runs first.
   func leaving(_ components: [Component]) throws(BackendError) -> Tensor {
-    let backend = model.backend
     let rows = entering.rows
-    let out = try Tensor(components.count * rows, entering.columns, on: backend)
+    let out = try entering.repeated(components.count)
     for (index, component) in components.enumerated() {
       let slot = out.rows(index * rows..<(index + 1) * rows)
-      backend.copy(entering, into: slot)
       switch component {
       case .layer(let layer): addMean(means?.layers[layer], to: slot)
       case .attention(let layer): addMean(means?.attention[layer], to: slot)
       case .mlp(let layer):
-        if let heads, let attention = self.layer.attention {
-          backend.matmul(heads, attention.output, transpose: .right, beta: 1, into: slot)
-        }
+        if let heads, let attention = self.layer.attention { _ = try attention.add(heads, to: slot, layer: layer, in: owning) }
         addMean(means?.mlp[layer], to: slot)
       case .head, .keyHead: break
       }
@@ -54,8 +53,7 @@ struct LayerInterventions {
     let count = components.prefix { $0.runsMLP }.count
     if count > 0, let mlp = layer.mlp {
       let running = out.rows(0..<count * rows)
-      let hidden = try mlp.hidden(running, layer: layer.index, in: Eager())
-      backend.matmul(hidden, mlp.down, transpose: .right, beta: 1, into: running)
+      _ = try mlp.add(mlp.hidden(running, layer: layer.index, in: owning), to: running, layer: layer.index, in: owning)
     }
     return out
   }
@@ -70,15 +68,20 @@ struct LayerInterventions {
     }
     guard let first = silenced.first?.0 else { return }
     precondition(silenced.map(\.0) == Array(first..<first + silenced.count), "interventions: head changes must be neighbours")
-    let masked = try Tensor(silenced.count * rows, heads.columns, on: backend)
-    for (index, silent) in silenced {
-      let slot = masked.rows((index - first) * rows..<(index - first + 1) * rows)
-      let mask = (0..<attention.shape.queryHeads).map { silent.contains($0) ? Float(0) : 1 }
-      backend.maskGroups(heads, by: try Tensor(mask, rows: 1, columns: mask.count, on: backend), into: slot)
-      if let means { backend.add(slot, try means.headRow(layer.index, silent, attention.shape), into: slot) }
+    // One row for each change, all uploaded at once.
+    let count = attention.shape.queryHeads
+    let masks = try Tensor(
+      silenced.flatMap { _, silent in (0..<count).map { silent.contains($0) ? Float(0) : 1 } }, rows: silenced.count, columns: count,
+      on: backend)
+    let replacements = try means?.headRows(layer.index, silenced.map(\.1), attention.shape)
+    let masked = try Tensor(silenced.count * rows, heads.columns, heads.dtype, on: backend)
+    for change in silenced.indices {
+      let slot = masked.rows(change * rows..<(change + 1) * rows)
+      backend.maskGroups(heads, by: masks.rows(change..<change + 1), into: slot)
+      if let replacements { backend.add(slot, replacements.rows(change..<change + 1), into: slot) }
     }
     let slots = out.rows(first * rows..<(first + silenced.count) * rows)
-    backend.matmul(masked, attention.output, transpose: .right, beta: 1, into: slots)
+    _ = try attention.add(masked, to: slots, layer: layer.index, in: owning)
   }
 
   private func addMean(_ mean: Tensor?, to slot: Tensor) {

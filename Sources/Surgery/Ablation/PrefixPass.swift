@@ -10,14 +10,33 @@ struct PromptGroup {
   /// [N, 1] i32; -1 at the last position of each prompt
   let targets: Tensor
 
+  /// The layout for several changed models side by side.
+  let layouts: RepeatedLayouts
+
   var rows: Int { layout.rows }
 
   init(prompts: Range<Int>, of all: [[Int32]], on backend: any ComputeBackend) throws(BackendError) {
     let members = all[prompts]
     self.prompts = prompts
     layout = try PackedLayout(lengths: members.map(\.count), on: backend)
+    layouts = RepeatedLayouts(of: layout)
     ids = try Tensor(Array(members.joined()), on: backend)
     targets = try Tensor(members.flatMap { $0.dropFirst() + [-1] }, on: backend)
+  }
+}
+
+/// A layout once, twice and so on; kept, because every layer asks for the same few.
+final class RepeatedLayouts {
+  private let layout: PackedLayout
+  private var known: [Int: PackedLayout] = [:]
+
+  init(of layout: PackedLayout) { self.layout = layout }
+
+  func callAsFunction(_ copies: Int) throws(BackendError) -> PackedLayout {
+    if let layout = known[copies] { return layout }
+    let repeated = try layout.repeated(copies)
+    known[copies] = repeated
+    return repeated
   }
 }
 
@@ -45,7 +64,8 @@ struct PrefixPass {
 /// What the full model says about a group: the side of the comparison that is computed once.
 struct Reference {
   let group: PromptGroup
-  let divergence: DivergenceReference
+  private let hidden: Tensor
+  private var logits: Tensor?
   /// The full model's arg-max at each row.
   let winners: [Int32]
   /// The full model compared with itself: its loss, no divergence.
@@ -54,18 +74,22 @@ struct Reference {
   init(_ model: Llama, _ pass: PrefixPass, plan: StudyPlan) throws(BackendError) {
     precondition(pass.removed.isEmpty, "reference: the full model has no layer removed")
     let backend = model.backend
-    let hidden = try model.finish(pass.residuals.last!, in: Eager())
+    hidden = try model.finish(pass.residuals.last!, in: Eager())
+    logits = plan.keepsLogits ? try hidden.linear(model.head) : nil
     group = pass.group
-    if plan.keepsLogits {
-      divergence = .logits(try hidden.linear(model.head))
-    } else {
-      divergence = .hidden(hidden)
-    }
     let rows = try DivergenceRows(rows: hidden.rows, on: backend)
     try backend.linearDivergence(
-      of: divergence, from: hidden, weight: model.head, targets: group.targets, rowsPerChunk: plan.rowsPerChunk, into: rows)
+      of: logits.map { .logits($0) } ?? .hidden(hidden), from: hidden, weight: model.head, targets: group.targets,
+      rowsPerChunk: plan.rowsPerChunk, into: rows)
     winners = try rows.winners.ints()
     outcomes = try rows.outcomes(of: group, originals: winners)[0]
+  }
+
+  var divergence: DivergenceReference { logits.map { .logits($0) } ?? .hidden(hidden) }
+
+  /// Kept logits go when the plan no longer has memory for them; they are recomputed for every batch then.
+  mutating func keep(to plan: StudyPlan) {
+    if !plan.keepsLogits { logits = nil }
   }
 }
 

@@ -1,4 +1,5 @@
 import Formats
+import TensorCore
 
 /// How a study is cut to a memory budget. A study is a sum over positions, so prompts can be studied in groups without changing a number;
 /// within a group, several changed models run side by side as extra rows of one batch.
@@ -20,15 +21,27 @@ public struct StudyPlan: Sendable, Equatable {
     return min(8192, max(512, Int((Double(studied) * weights / 2).squareRoot())))
   }
 
-  /// Most bytes of logits in flight.
-  static let chunkBytes = 64 << 20
+  /// Most bytes of logits in flight: what a third cache holds some times over, or what fills a device that computes many rows at once.
+  private static let chunkBytes = 64 << 20
+  private static let deviceChunkBytes = 1 << 30
+  private static let leastChunk = 32
 
-  /// `components`: how many parts of the model will be taken out.
-  public init(lengths: [Int], config: LlamaConfig, components: Int = 64, budget: Int) {
+  /// Bytes a study may take beside the weights unless the user says: half of what is free, on a machine with other work at most 4 GiB.
+  public static func budget(on backend: any ComputeBackend) -> Int {
+    let half = backend.memory().free / 2
+    return backend.usefulRows == nil ? min(4 << 30, half) : half
+  }
+
+  /// - Parameters:
+  ///   - components: how many parts of the model will be taken out.
+  ///   - backend: where the study runs; nil plans for a CPU.
+  public init(lengths: [Int], config: LlamaConfig, components: Int = 64, budget: Int, on backend: (any ComputeBackend)? = nil) {
     let vocabulary = 4 * config.vocabularySize
     let residuals = 4 * config.hiddenSize * (config.layers.count + 3)
-    let workspace = StudyPlan.workspacePerRow(config)
-    rowsPerChunk = min(1024, max(32, min(StudyPlan.chunkBytes, budget / 8) / vocabulary))
+    let workspace = StudyPlan.workspacePerRow(config, activations: backend?.activations ?? .f32)
+    let deviceRows = backend?.usefulRows
+    let chunk = deviceRows == nil ? StudyPlan.chunkBytes : StudyPlan.deviceChunkBytes
+    rowsPerChunk = min(deviceRows ?? 1024, max(StudyPlan.leastChunk, min(chunk, budget / 8) / vocabulary))
 
     // Half for what a group keeps, half for the batch that runs: both grow with the group, so neither starves the other.
     // A third stays free for what a backend's memory pool keeps.
@@ -37,7 +50,7 @@ public struct StudyPlan: Sendable, Equatable {
     keepsLogits = rows * vocabulary <= left / 4
     let kept = residuals + (keepsLogits ? vocabulary : 0)
     // A change in the middle layer runs through half of the model: the rows of full passes that the study amounts to.
-    let useful = StudyPlan.usefulRows(config, studied: rows * components / 2)
+    let useful = deviceRows ?? StudyPlan.usefulRows(config, studied: rows * components / 2)
     let mostRows = max(1, min(useful, left / (kept + workspace)))
     // Groups of about the same size: their batches use the same memory.
     let groupRows = rows / ((rows + mostRows - 1) / mostRows)
@@ -57,9 +70,21 @@ public struct StudyPlan: Sendable, Equatable {
     rowsPerBatch = max(largest, min(useful, (left - largest * kept) / workspace))
   }
 
-  /// Bytes of activations alive at once per row of a batch.
-  static func workspacePerRow(_ config: LlamaConfig) -> Int {
+  /// Bytes alive at once per row of a batch: two residual streams, and activations.
+  static func workspacePerRow(_ config: LlamaConfig, activations: DType = .f32) -> Int {
     let widest = config.layers.map { max(3 * ($0.queryHeads + $0.keyHeads) * config.headDim, 3 * $0.intermediateSize) }.max() ?? 0
-    return 4 * (4 * config.hiddenSize + widest)
+    return 4 * 2 * config.hiddenSize + activations.block.bytes * (2 * config.hiddenSize + widest)
+  }
+
+  /// After memory ran out: half the batch, as long as that means fewer models side by side or smaller chunks; then no kept logits.
+  /// False when there is nothing left to give up.
+  mutating func shrink(groupRows: Int) -> Bool {
+    if rowsPerBatch / max(1, groupRows) > 1 || rowsPerChunk > StudyPlan.leastChunk {
+      rowsPerBatch = max(groupRows, rowsPerBatch / 2)
+      rowsPerChunk = max(min(rowsPerChunk, StudyPlan.leastChunk), rowsPerChunk / 2)
+      return true
+    }
+    defer { keepsLogits = false }
+    return keepsLogits
   }
 }

@@ -49,7 +49,7 @@ extension AblationReport {
 
   private static func join(_ parts: [JSON]) -> JSON {
     var report = JSON.Object()
-    for (name, value) in parts[0].object!.members where name != "shard" {
+    for (name, value) in parts[0].object!.members where !["shard", "profile"].contains(name) {
       switch name {
       case "seconds": report[name] = .double(parts.reduce(0) { $0 + ($1[name]?.double ?? 0) })
       case _ where componentSections.contains(name):

@@ -32,8 +32,8 @@ extension Command {
         CommandOption("shard", .string, placeholder: "I/N", help: "do part I of N (from 1); auto takes rank and size from mpirun or srun"),
         CommandOption("merge", help: "join the reports of all parts into one"),
         CommandOption("memory", .size, help: "memory for the study beside the weights (default: half of what is free, at most 4G)"),
-        .backend, .threads, .json, .quiet, .verbose,
-      ],
+        .backend,
+      ] + CommandOption.computing + [.profile, .json, .quiet, .verbose],
       // What the parts measured is measured.
       exclusive: [
         "calibration", "max-tokens", "no-bos", "sublayers", "heads", "head-layers", "kv-groups", "neurons", "proxies", "suggest-drop",

@@ -56,13 +56,13 @@ struct AblationRun {
     try check(source)
     let calibration = try readCalibration(source)
     try source.checkFinite()
-    let backend = try openBackend(arguments)
+    let backend = try openBackend(arguments, for: source)
     let model = try Llama(source, on: backend)
 
-    let budget = arguments.int("memory") ?? min(4 << 30, backend.memory().free / 2)
+    let budget = arguments.int("memory") ?? StudyPlan.budget(on: backend)
     let components = source.config.layers.indices.reduce(0) { $0 + options.components(of: $1, source.config).count }
     let freshPlan = StudyPlan(
-      lengths: calibration.prompts.map(\.count), config: source.config, components: components, budget: budget)
+      lengths: calibration.prompts.map(\.count), config: source.config, components: components, budget: budget, on: backend)
     let fingerprint = source.fingerprint()
     let journal = try openJournal(fingerprint, calibration, backend, freshPlan)
     let study = AblationStudy(model, prompts: calibration.prompts, options: options, plan: journal?.plan ?? freshPlan)
@@ -72,6 +72,10 @@ struct AblationRun {
     let saved = journal.map { "what was measured is in \($0.path); the same command with --resume goes on from there" }
     var left = study.totalFlops
     let result = try study.run(journal: journal) { piece in
+      if let note = piece.note {
+        Output.note("hoof: \(note)")
+        return
+      }
       left -= piece.flops
       if piece.isKnown { progress.skip(piece.flops) } else { progress.advance(by: piece.flops, label: piece.activity) }
       try Interrupt.check(saved: saved)
@@ -91,7 +95,12 @@ struct AblationRun {
       result, of: study, subject: .init(path: modelPath, fingerprint: fingerprint, config: source.config),
       calibration: .init(path: calibration.path, sha256: calibration.sha256, maxTokens: calibration.maxTokens), backend: backend.name,
       seconds: seconds)
-    try write(report, arguments, to: output)
+    var object = report.json.object!
+    if let profile = (backend as? ProfilingBackend)?.profile() {
+      Output.note(profile.table)
+      object["profile"] = profile.json
+    }
+    try write(.object(object), arguments, to: output)
     journal?.remove()
   }
 
@@ -131,6 +140,8 @@ struct AblationRun {
     let shard = options.shard.map { "\($0.index)/\($0.count)" } ?? "whole"
     let identity = [
       fingerprint, calibration.sha256, "\(calibration.maxTokens)", "\(arguments.has("no-bos"))", options.identity, shard, String(kind),
+      // Parts measured in different precision do not make a study.
+      backend.activations.name, arguments.string("precision") == "tf32" ? "tf32" : "",
     ]
     var hash = SHA256()
     hash.update(identity.joined(separator: "\n"))

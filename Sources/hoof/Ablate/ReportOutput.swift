@@ -5,13 +5,13 @@ import Surgery
 import Terminal
 
 /// Writes a report where the arguments say: JSON file, HTML page, and a summary or the JSON on standard output.
-func write(_ report: AblationReport, _ arguments: Arguments, to path: String?) throws {
-  let text = report.json.text(pretty: true) + "\n"
+func write(_ report: JSON, _ arguments: Arguments, to path: String?) throws {
+  let text = report.text(pretty: true) + "\n"
   if let path { try AtomicFile.write(text, to: path, force: arguments.has("force")) }
   if let page = arguments.string("html") {
-    try AtomicFile.write(AblationReportPage.html(report.json), to: page, force: arguments.has("force"))
+    try AtomicFile.write(AblationReportPage.html(report), to: page, force: arguments.has("force"))
   }
-  try Output.write(arguments.has("json") ? text : ReportText.text(report.json))
+  try Output.write(arguments.has("json") ? text : ReportText.text(report))
 }
 
 /// Whether the files can be written, before hours of work instead of after.
@@ -52,7 +52,7 @@ func mergeReports(_ arguments: Arguments) throws {
   try checkOutputs(arguments, report: arguments.string("output"), inputs: arguments.all("MODEL"))
   var parts: [(path: String, report: JSON)] = []
   for path in arguments.all("MODEL") { parts.append((path, try readJSON(path))) }
-  try write(try AblationReport(merging: parts), arguments, to: arguments.string("output"))
+  try write(try AblationReport(merging: parts).json, arguments, to: arguments.string("output"))
 }
 
 /// A JSON file, or an error that names it.
