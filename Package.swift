@@ -79,8 +79,8 @@ let package = Package(
       ]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
-    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels", "JSON"]),
-    .testTarget(name: "CUDAEmulatorTests"),
+    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "BackendCUDA", "CKernels", "JSON", "TestSupport"]),
+    .testTarget(name: "CUDAEmulatorTests", dependencies: ["TestSupport"]),
     .testTarget(name: "CUDATests", dependencies: ["BackendCUDA", "CKernels", "TensorCore", "TensorTesting", "TestSupport"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),

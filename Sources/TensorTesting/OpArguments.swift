@@ -16,14 +16,17 @@ public final class OpArguments {
   public let backend: any ComputeBackend
   public var random: RandomGenerator
   private let isFenced: Bool
+  private let isAligned: Bool
   private var placed: [Placed] = []
 
   private static let fence = 64
 
-  public init(on backend: any ComputeBackend, seed: UInt64, fenced: Bool = true) {
+  /// `aligned`: fenced tensors start at multiples of 64 bytes instead, which is what vector loads and copy engines ask for.
+  public init(on backend: any ComputeBackend, seed: UInt64, fenced: Bool = true, aligned: Bool = false) {
     self.backend = backend
     random = RandomGenerator(seed: seed)
     isFenced = fenced
+    isAligned = aligned
   }
 
   /// A tensor the op must leave alone.
@@ -86,7 +89,7 @@ public final class OpArguments {
   }
 
   private func place(_ name: String, _ bytes: [UInt8], _ dtype: DType, _ shape: Shape, isOutput: Bool) throws(BackendError) -> Tensor {
-    let front = isFenced ? OpArguments.fence + dtype.block.bytes : 0
+    let front = isFenced ? OpArguments.fence + (isAligned ? 0 : dtype.block.bytes) : 0
     let all = isFenced ? sentinels(front) + bytes + sentinels(OpArguments.fence) : bytes
     let storage = try Storage(byteCount: all.count, on: backend)
     let tensor = Tensor(storage: storage, byteOffset: front, dtype: dtype, shape: shape)

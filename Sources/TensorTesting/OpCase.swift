@@ -72,8 +72,8 @@ public struct OpCase: Sendable, CustomStringConvertible {
   public func prepared(with arguments: OpArguments) throws(BackendError) -> Run { try prepare(arguments) }
 
   /// Runs once on inputs made from `seed`, between fences.
-  public func run(on backend: any ComputeBackend, seed: UInt64) throws(BackendError) -> OpResult {
-    let arguments = OpArguments(on: backend, seed: seed)
+  public func run(on backend: any ComputeBackend, seed: UInt64, aligned: Bool = false) throws(BackendError) -> OpResult {
+    let arguments = OpArguments(on: backend, seed: seed, aligned: aligned)
     try prepare(arguments)()
     return try arguments.result()
   }

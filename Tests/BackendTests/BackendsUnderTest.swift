@@ -1,17 +1,22 @@
 import BackendCPU
+import BackendCUDA
 import CKernels
 import TensorCore
 import TensorTesting
+import TestSupport
 
 /// Every backend that opens on this machine, in each of its variants: the one place that lists them.
 enum BackendsUnderTest {
   /// Those that compute in f32 throughout.
-  static let all: [any ComputeBackend] = cpu + cuda.filter { $0.activations == .f32 }
+  static let all: [any ComputeBackend] = cpu
   /// Those with bf16 activations.
-  static let mixed: [any ComputeBackend] = [MixedPrecisionBackend(CPUBackend(threads: 3))] + cuda.filter { $0.activations == .bf16 }
+  static let mixed: [any ComputeBackend] = [MixedPrecisionBackend(CPUBackend(threads: 3))]
 
-  /// GPUs, real or emulated, at each precision.
-  static let cuda: [any ComputeBackend] = []
+  /// The CUDA kernels on the emulator: as an A100 and as an H200, lanes first to last and last to first.
+  static func emulated(_ precision: Precision, capability: Int, reversed: Bool) throws -> CUDABackend {
+    let settings = ["HOOF_EMULATOR_CAPABILITY": "\(capability)", "HOOF_EMULATOR_REVERSE": reversed ? "1" : "0"]
+    return try CUDABackend(.init(precision: precision), driver: EmulatorLibrary(settings).path)
+  }
 
   /// The CPU at every instruction set it can run, alone and with three workers, which split most sizes unevenly.
   static var cpu: [any ComputeBackend] {

@@ -1,44 +1,22 @@
 import Glibc
+import TestSupport
 
-/// A copy of the emulator's library with settings of its own: its device, its faults and its counters are nobody else's, so that tests run
-/// beside each other (a fault stays with a device for ever). Calls check codes only where they say so.
+/// An emulator of its own for one test, called as the driver is (a fault stays with a device for ever). Calls check codes only where they say so.
 final class Emulator: @unchecked Sendable {
   typealias Address = UInt64
+  private let file: EmulatorLibrary
+  /// Stays open: its threads may sleep in it.
   private let library: UnsafeMutableRawPointer
-  private let path: String
   private(set) var module: UnsafeMutableRawPointer?
-
-  /// The library as the build leaves it beside the test bundle.
-  static let builtPath: String? = {
-    var buffer = [CChar](repeating: 0, count: 4096)
-    let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-    let executable = String(decoding: buffer[..<max(0, length)].map(UInt8.init(bitPattern:)), as: UTF8.self)
-    return ([executable] + CommandLine.arguments).lazy
-      .map { String($0.prefix(through: $0.lastIndex(of: "/") ?? $0.startIndex)) + "libCUDAEmulator.so" }
-      .first { access($0, R_OK) == 0 }
-  }()
 
   /// Opens a copy with these settings; with `start`, up to a current context and a module of all kernels of the tests.
   init(_ settings: [String: String] = [:], start: Bool = true) throws {
-    guard let source = Self.builtPath else { throw Failure("libCUDAEmulator.so is not beside the tests") }
-    var template = Array("/tmp/hoof-emulator-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Failure("no temporary folder") }
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-    let copy = path + "/libCUDAEmulator.so"
-    try Self.write(Self.read(source), to: copy)
-    try Self.write(Array(settings.map { "\($0)=\($1)\n" }.joined().utf8), to: copy + ".env")
-    guard let opened = dlopen(copy, RTLD_NOW | RTLD_LOCAL) else { throw Failure(String(cString: dlerror())) }
+    file = try EmulatorLibrary(settings)
+    guard let opened = dlopen(file.path, RTLD_NOW | RTLD_LOCAL) else { throw Failure(String(cString: dlerror())) }
     library = opened
     guard start else { return }
     guard initialize() == 0, setContext() == 0 else { throw Failure("the emulator does not start") }
     guard loadModule(Self.image()) == 0 else { throw Failure("the emulator takes no module") }
-  }
-
-  deinit {
-    // The library stays open: its threads may sleep in it.
-    unlink(path + "/libCUDAEmulator.so")
-    unlink(path + "/libCUDAEmulator.so.env")
-    rmdir(path)
   }
 
   struct Failure: Error, CustomStringConvertible {
@@ -141,23 +119,5 @@ final class Emulator: @unchecked Sendable {
         return launch(handle, UInt32(grid.0), UInt32(grid.1), 1, UInt32(threads), 1, 1, UInt32(shared), stream, nil, extra)
       }
     }
-  }
-
-  // MARK: Files
-
-  private static func read(_ path: String) throws -> [UInt8] {
-    let file = open(path, O_RDONLY)
-    guard file >= 0 else { throw Failure("\(path) cannot be read") }
-    defer { close(file) }
-    let size = Int(lseek(file, 0, SEEK_END))
-    var bytes = [UInt8](repeating: 0, count: size)
-    guard pread(file, &bytes, size, 0) == size else { throw Failure("\(path) cannot be read") }
-    return bytes
-  }
-  private static func write(_ bytes: [UInt8], to path: String) throws {
-    let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o700)
-    guard file >= 0 else { throw Failure("\(path) cannot be written") }
-    defer { close(file) }
-    guard Glibc.write(file, bytes, bytes.count) == bytes.count else { throw Failure("\(path) cannot be written") }
   }
 }

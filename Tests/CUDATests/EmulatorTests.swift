@@ -6,20 +6,19 @@ import Testing
 @testable import BackendCUDA
 
 /// The driver layer in front of the emulator, which is strict where the fake is not: memory in stream order, bounds, contexts, PTX images.
-@Suite(.enabled(if: Emulator.isHere, Emulator.absent)) struct EmulatorTests {
+@Suite(.enabled(if: EmulatorLibrary.isHere, "\(EmulatorLibrary.absent)")) struct EmulatorTests {
   private static let hasKernels = hoof_cuda_image("elementwise") != nil
   private static let noKernels: Comment = "this build has no kernel images: scripts/kernels.sh compiles them"
 
   private func open(_ settings: [String: String] = [:], _ options: BackendRegistry.Options = .init()) throws -> CUDABackend {
-    try Emulator.open(settings) { try CUDABackend(options, driver: $0) }
+    try CUDABackend(options, driver: EmulatorLibrary(settings).path)
   }
 
   private func refusal(_ settings: [String: String], _ options: BackendRegistry.Options = .init()) throws -> String {
-    try Emulator.open(settings) { path in
-      do throws(BackendError) {
-        return "opened \(try CUDABackend(options, driver: path).name)"
-      } catch { return error.description }
-    }
+    let library = try EmulatorLibrary(settings)
+    do throws(BackendError) {
+      return "opened \(try CUDABackend(options, driver: library.path).name)"
+    } catch { return error.description }
   }
 
   @Test("opens, and says what it is")
