@@ -7,9 +7,31 @@ let kernels: [CSetting] = [.unsafeFlags(["-O3"])]
 /// The naive reference backend is optimised in debug builds as well, for the same reason.
 let optimized: [SwiftSetting] = [.unsafeFlags(["-O"], .when(configuration: .debug))]
 
+/// The CUDA emulator's tensor cores use what its tests' machines have; it refuses to start on others.
+#if arch(x86_64)
+  let vectors = ["-mavx2", "-mfma", "-mf16c"]
+#else
+  let vectors: [String] = []
+#endif
+let emulator: [CXXSetting] = [
+  .headerSearchPath("../CKernels/cuda"), .unsafeFlags(["-O3", "-g1", "-fvisibility=hidden"] + vectors),
+]
+/// Kernels on the CPU: the thread sanitizer's calls before every access, which the emulator answers (none of the sanitizer's own code is
+/// linked), and no vectors wider than those calls know.
+let emulatedKernels: [CXXSetting] = [
+  .headerSearchPath(".."), .headerSearchPath("../../CKernels/cuda"),
+  .unsafeFlags(
+    ["-O2", "-g1", "-fvisibility=hidden", "-fsanitize=thread", "-fno-vectorize", "-fno-slp-vectorize", "-fno-exceptions"] + vectors
+      + ["instrument-func-entry-exit", "instrument-atomics", "handle-cxx-exceptions"].flatMap { ["-mllvm", "-tsan-\($0)=0"] }),
+]
+
 let package = Package(
   name: "hoof",
-  products: [.executable(name: "hoof", targets: ["hoof"])],
+  products: [
+    .executable(name: "hoof", targets: ["hoof"]),
+    // Stands in for the CUDA driver in tests, which open it at run time; nothing depends on it.
+    .library(name: "CUDAEmulator", type: .dynamic, targets: ["CUDAEmulator", "EmulatedKernels"]),
+  ],
   targets: [
     // C
     .target(name: "CKernels", cSettings: kernels, linkerSettings: [.linkedLibrary("m")]),
@@ -23,6 +45,12 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .target(name: "BackendCUDA", dependencies: ["TensorCore", "CKernels"]),
     .target(name: "TensorTesting", dependencies: ["TensorCore", "CKernels", "JSON"], swiftSettings: optimized),
+
+    // The CUDA kernels on the CPU
+    .target(name: "CUDAEmulator", exclude: ["kernels"], publicHeadersPath: ".", cxxSettings: emulator, linkerSettings: [.linkedLibrary("pthread")]),
+    .target(
+      name: "EmulatedKernels", dependencies: ["CUDAEmulator"], path: "Sources/CUDAEmulator/kernels", publicHeadersPath: ".",
+      cxxSettings: emulatedKernels),
 
     // Models and what is done to them; none of these may import a backend
     .target(name: "JSON"),
@@ -48,6 +76,7 @@ let package = Package(
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "CKernels", "JSON"]),
+    .testTarget(name: "CUDAEmulatorTests"),
     .testTarget(name: "CUDATests", dependencies: ["BackendCUDA", "CKernels", "TensorCore", "TensorTesting", "TestSupport"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
@@ -60,5 +89,6 @@ let package = Package(
       name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
-  cLanguageStandard: .c2x
+  cLanguageStandard: .c2x,
+  cxxLanguageStandard: .cxx17
 )

@@ -33,6 +33,7 @@ struct PackedArguments {
 
   init(_ buffer: UnsafeMutableRawBufferPointer) { start = buffer.baseAddress }
 
+  @inline(__always)
   mutating func append<A: KernelArgument>(_ argument: A) {
     let offset = (byteCount + A.parameterAlignment - 1) & ~(A.parameterAlignment - 1)
     precondition(offset + MemoryLayout<A>.size <= PackedArguments.capacity, "more kernel arguments than \(PackedArguments.capacity) bytes")

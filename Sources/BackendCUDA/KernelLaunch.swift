@@ -21,20 +21,25 @@ extension CUDABackend {
   /// Queues a kernel: file and name, blocks, threads a block, dynamic shared bytes (raised above 48 KB by itself), then the arguments in
   /// the order of the kernel's parameters. No blocks, no launch. A failure is kept and thrown by the next call that can; until then
   /// launches are ignored.
+  @inline(__always)
   func launch<each A: KernelArgument>(
     _ file: KernelFile, _ kernel: String, grid: Grid, threads: Int, shared: Int = 0, _ arguments: repeat each A
   ) {
-    precondition(
-      grid.x <= Int(Int32.max) && grid.y <= 65535 && grid.z <= 65535 && (1...1024).contains(threads),
-      "\(kernel): \(grid.x) × \(grid.y) × \(grid.z) blocks of \(threads) threads")
     guard grid.x > 0, grid.y > 0, grid.z > 0, !failure.isSet else { return }
     withUnsafeTemporaryAllocation(byteCount: PackedArguments.capacity, alignment: PackedArguments.alignment) { buffer in
       var packed = PackedArguments(buffer)
       repeat packed.append(each arguments)
-      deferring { () throws(BackendError) in
-        let function = try modules.function(file, kernel, sharedBytes: shared)
-        try queue.launch(function, kernel, grid: grid, threads: threads, sharedBytes: shared, packed)
-      }
+      launch(file, kernel, grid, threads, shared, packed)
+    }
+  }
+
+  private func launch(_ file: KernelFile, _ kernel: String, _ grid: Grid, _ threads: Int, _ shared: Int, _ arguments: PackedArguments) {
+    precondition(
+      grid.x <= Int(Int32.max) && grid.y <= 65535 && grid.z <= 65535 && (1...1024).contains(threads),
+      "\(kernel): \(grid.x) × \(grid.y) × \(grid.z) blocks of \(threads) threads")
+    deferring { () throws(BackendError) in
+      let function = try modules.function(file, kernel, sharedBytes: shared)
+      try queue.launch(function, kernel, grid: grid, threads: threads, sharedBytes: shared, arguments)
     }
   }
 

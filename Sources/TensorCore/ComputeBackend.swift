@@ -230,8 +230,5 @@ public protocol ComputeBackend: AnyObject, Sendable {
 }
 
 extension ComputeBackend {
-  public var activations: DType { .f32 }
-  public func weights(storedAs dtype: DType) -> DType { activations == .bf16 && (dtype == .f32 || dtype == .f16) ? .bf16 : dtype }
-  public var usefulRows: Int? { nil }
   public var details: [(name: String, value: String)] { [] }
 }

@@ -5,7 +5,13 @@ import TensorTesting
 
 /// Every backend that opens on this machine, in each of its variants: the one place that lists them.
 enum BackendsUnderTest {
-  static let all: [any ComputeBackend] = cpu
+  /// Those that compute in f32 throughout.
+  static let all: [any ComputeBackend] = cpu + cuda.filter { $0.activations == .f32 }
+  /// Those with bf16 activations.
+  static let mixed: [any ComputeBackend] = [MixedPrecisionBackend(CPUBackend(threads: 3))] + cuda.filter { $0.activations == .bf16 }
+
+  /// GPUs, real or emulated, at each precision.
+  static let cuda: [any ComputeBackend] = []
 
   /// The CPU at every instruction set it can run, alone and with three workers, which split most sizes unevenly.
   static var cpu: [any ComputeBackend] {

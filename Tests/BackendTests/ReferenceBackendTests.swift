@@ -134,11 +134,11 @@ import Testing
     #expect(zip(try master.floats(), [0.991, -1.993]).allSatisfy { abs($0 - $1) < 1e-6 })
   }
 
-  @Test("the chunked losses above the ops give what the unchunked definitions give")
-  func chunked() throws {
-    for item in OpCatalogue.agreement where item.name.hasPrefix("linear") {
-      let expected = try item.run(on: ReferenceBackend(), seed: 3)
-      let comparison = OpComparison(try item.run(on: ChunkedReference(), seed: 3), with: expected, item.tolerance)
+  @Test("the chunked losses above the ops give what the unchunked definitions give", arguments: [DType.f32, .bf16])
+  func chunked(activations: DType) throws {
+    for item in activations == .f32 ? OpCatalogue.agreement : OpCatalogue.mixed where item.name.hasPrefix("linear") {
+      let expected = try item.run(on: ReferenceBackend(activations: activations), seed: 3)
+      let comparison = OpComparison(try item.run(on: ChunkedReference(activations: activations), seed: 3), with: expected, item.tolerance)
       #expect(comparison.complaints == [], "\(item)")
     }
   }

@@ -7,8 +7,13 @@ import Testing
   static let seed: UInt64 = 1
 
   @Test("the reference writes every value of its outputs and nothing else", arguments: OpCatalogue.agreement)
-  func reference(_ item: OpCase) throws {
-    let result = try item.run(on: ReferenceBackend(), seed: Self.seed)
+  func reference(_ item: OpCase) throws { try check(item, on: ReferenceBackend()) }
+
+  @Test("so does the reference with bf16 activations", arguments: OpCatalogue.mixed)
+  func mixed(_ item: OpCase) throws { try check(item, on: ReferenceBackend(activations: .bf16)) }
+
+  private func check(_ item: OpCase, on reference: ReferenceBackend) throws {
+    let result = try item.run(on: reference, seed: Self.seed)
     #expect(result.trespasses == [])
     #expect(result.outputs.count > 0)
     let mayBeSpecial = ["extremes", "pattern", "ruled out", "roundings"].contains { item.name.contains($0) }
@@ -19,9 +24,16 @@ import Testing
 
   @Test("names of cases are unique, so that a failure names one")
   func names() {
-    let descriptions = OpCatalogue.agreement.map(\.description)
+    let descriptions = (OpCatalogue.agreement + OpCatalogue.mixed).map(\.description)
     let repeated = Dictionary(grouping: descriptions, by: { $0 }).filter { $0.value.count > 1 }.keys.sorted()
     #expect(repeated == [])
+  }
+
+  @Test("few cases are too large for an emulator")
+  func sizes() {
+    let large = (OpCatalogue.agreement + OpCatalogue.mixed).filter { !$0.suitsEmulator }
+    print("too large for an emulator: \(large.map(\.description).joined(separator: "; "))")
+    #expect(large.count < 20)
   }
 
   @Test("the same seed gives the same inputs")

@@ -289,6 +289,10 @@ enum FakeDriver {
       }
       return code
     }
+    calls.cuFuncGetAttribute = { out, attribute, _ in
+      out?.pointee = attribute == 1 ? 1024 : 0
+      return FakeDriver.begin("cuFuncGetAttribute")
+    }
     calls.cuFuncSetAttribute = { _, _, value in value <= 232_448 ? FakeDriver.begin("cuFuncSetAttribute") : 1 }
     calls.cuLaunchKernel = { function, x, y, z, threads, _, _, sharedBytes, _, parameters, extra in
       let code = FakeDriver.begin("cuLaunchKernel")

@@ -100,6 +100,47 @@ import Testing
           hidden: try x(3, 4, b), weight: try x(9, 4, b), targets: try x(3, 1, b, .i32), scale: 1, rowsPerChunk: 1, into: try x(3, 1, b),
           dHidden: try x(3, 4, b), dWeight: try x(9, 5, b))
       },
+      // bf16 activations where the backend has none.
+      Mistake("rmsNorm: [3, 4] f32, [1, 4] f32, [3, 4] bf16, [3, 1] f32") { b in
+        b.rmsNorm(try x(3, 4, b), weight: try x(1, 4, b), epsilon: 0, into: try x(3, 4, b, .bf16), inverseRMS: try x(3, 1, b))
+      },
+      Mistake("matmul: [3, 4] bf16, [5, 4] bf16, [3, 5] f32") { b in
+        b.matmul(try x(3, 4, b, .bf16), try x(5, 4, b, .bf16), transpose: .right, beta: 0, into: try x(3, 5, b))
+      },
+      Mistake("swiGLU: [3, 4] bf16, [3, 4] bf16, [3, 4] bf16") { b in
+        b.swiGLU(gate: try x(3, 4, b, .bf16), up: try x(3, 4, b, .bf16), into: try x(3, 4, b, .bf16))
+      },
+      // Mixes of types that are not in the protocol's table, where it has them.
+      Mistake("add: [3, 4] f32, [3, 4] f32, [3, 4] bf16") { _ in
+        let b = ReferenceBackend(activations: .bf16)
+        b.add(try x(3, 4, b), try x(3, 4, b), into: try x(3, 4, b, .bf16))
+      },
+      Mistake("multiply: [3, 4] f32, [1, 4] bf16, [3, 4] f32") { _ in
+        let b = ReferenceBackend(activations: .bf16)
+        b.multiply(try x(3, 4, b), try x(1, 4, b, .bf16), into: try x(3, 4, b))
+      },
+      Mistake("addScaled: [3, 4] f32, nil, [3, 4] bf16") { _ in
+        let b = ReferenceBackend(activations: .bf16)
+        b.addScaled(try x(3, 4, b), by: 1, into: try x(3, 4, b, .bf16))
+      },
+      Mistake("matmul: [3, 4] f32, [5, 4] bf16, [3, 5] bf16") { _ in
+        let b = ReferenceBackend(activations: .bf16)
+        b.matmul(try x(3, 4, b), try x(5, 4, b, .bf16), transpose: .right, beta: 0, into: try x(3, 5, b, .bf16))
+      },
+      Mistake("matmul: [4, 3] bf16, [4, 5] f32, [3, 5] f32") { _ in
+        let b = ReferenceBackend(activations: .bf16)
+        b.matmul(try x(4, 3, b, .bf16), try x(4, 5, b), transpose: .left, beta: 0, into: try x(3, 5, b))
+      },
+      Mistake("rope: [3, 8] bf16, [3, 1] i32, [1, 4] f32, [3, 8] f32") { _ in
+        let b = ReferenceBackend(activations: .bf16)
+        b.rope(
+          try x(3, 8, b, .bf16), positions: try x(3, 1, b, .i32), frequencies: try x(1, 4, b), RopeShape(headDim: 8), inverse: false,
+          into: try x(3, 8, b))
+      },
+      Mistake("rowLogSumExp: [3, 4] bf16, [3, 1] f32") { _ in
+        let b = ReferenceBackend(activations: .bf16)
+        b.rowLogSumExp(try x(3, 4, b, .bf16), into: try x(3, 1, b))
+      },
     ]
   }()
 

@@ -7,9 +7,9 @@ import TensorCore
 struct KernelFunction: @unchecked Sendable {
   let handle: hoof_cu_function
   /// Dynamic shared memory it may ask for so far.
-  var sharedBytes = KernelFunction.plainSharedBytes
+  var sharedBytes: Int
 
-  /// More must be asked for by name.
+  /// Static and dynamic shared memory a kernel may have together without more being asked for by name.
   static let plainSharedBytes = 48 << 10
 }
 
@@ -86,20 +86,27 @@ final class KernelModules: Sendable {
   ) throws(BackendError) -> KernelFunction {
     let driver = queue.driver
     try queue.enter()
-    var handle = module.functions[kernel]?.handle
-    if handle == nil {
-      let loaded = try load(file, &module)
-      try driver.check(driver.call.cuModuleGetFunction(&handle, loaded, kernel), "cuModuleGetFunction \(kernel) of \(file.name)")
-    }
-    guard let handle else { throw .device(code: 0, call: "cuModuleGetFunction \(kernel) of \(file.name), which gave none,") }
-    var function = KernelFunction(handle: handle)
+    let known = module.functions[kernel]
+    var function: KernelFunction
+    if let known { function = known } else { function = try lookUp(file, kernel, &module) }
     if sharedBytes > function.sharedBytes {
       try driver.check(
-        driver.call.cuFuncSetAttribute(handle, UInt32(HOOF_CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES), Int32(sharedBytes)),
+        driver.call.cuFuncSetAttribute(function.handle, UInt32(HOOF_CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES), Int32(sharedBytes)),
         "cuFuncSetAttribute \(kernel): \(sharedBytes) bytes of shared memory")
       function.sharedBytes = sharedBytes
     }
     return function
+  }
+
+  private func lookUp(_ file: KernelFile, _ kernel: String, _ module: inout Module) throws(BackendError) -> KernelFunction {
+    let driver = queue.driver
+    let loaded = try load(file, &module)
+    var handle: hoof_cu_function?, fixed: Int32 = 0
+    try driver.check(driver.call.cuModuleGetFunction(&handle, loaded, kernel), "cuModuleGetFunction \(kernel) of \(file.name)")
+    guard let handle else { throw .device(code: 0, call: "cuModuleGetFunction \(kernel) of \(file.name), which gave none,") }
+    try driver.check(
+      driver.call.cuFuncGetAttribute(&fixed, UInt32(HOOF_CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES), handle), "cuFuncGetAttribute \(kernel)")
+    return KernelFunction(handle: handle, sharedBytes: KernelFunction.plainSharedBytes - Int(fixed))
   }
 
   private func load(_ file: KernelFile, _ module: inout Module) throws(BackendError) -> hoof_cu_module? {

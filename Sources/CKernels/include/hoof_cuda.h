@@ -93,6 +93,7 @@ struct CUtensorMap_st;
   X(CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES, 4)                   \
   X(CU_JIT_ERROR_LOG_BUFFER, 5)                             \
   X(CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, 6)                  \
+  X(CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, 1)                 \
   X(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 8)     \
   X(CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 9)                    \
   X(CU_TENSOR_MAP_INTERLEAVE_NONE, 0)                       \

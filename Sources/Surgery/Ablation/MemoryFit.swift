@@ -30,7 +30,8 @@ struct MemoryFit {
         guard case .outOfMemory(let requested, let free) = error else { throw error }
         guard plan.shrink(groupRows: group.rows) else { throw MemoryFit.doesNotFit(group, requested, free) }
       }
-      try note("out of memory: going on with batches of \(plan.rowsPerBatch) rows" + (plan.keepsLogits ? "" : " and no kept logits"))
+      let logits = plan.keepsLogits ? "" : " and no kept ones"
+      try note("out of memory: going on with batches of \(plan.rowsPerBatch) rows, \(plan.rowsPerChunk) rows of logits\(logits)")
     }
   }
 

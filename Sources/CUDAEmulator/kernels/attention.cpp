@@ -1,0 +1,3 @@
+#if __has_include("attention.cu")
+#include "attention.cu"
+#endif

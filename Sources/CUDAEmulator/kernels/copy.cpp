@@ -1,0 +1,3 @@
+#if __has_include("copy.cu")
+#include "copy.cu"
+#endif

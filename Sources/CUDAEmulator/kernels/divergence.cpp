@@ -1,0 +1,3 @@
+#if __has_include("divergence.cu")
+#include "divergence.cu"
+#endif

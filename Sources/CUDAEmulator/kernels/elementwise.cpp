@@ -1,0 +1,3 @@
+#if __has_include("elementwise.cu")
+#include "elementwise.cu"
+#endif

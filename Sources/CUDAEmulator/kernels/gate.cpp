@@ -1,0 +1,3 @@
+#if __has_include("gate.cu")
+#include "gate.cu"
+#endif

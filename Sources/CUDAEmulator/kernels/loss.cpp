@@ -1,0 +1,3 @@
+#if __has_include("loss.cu")
+#include "loss.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("matmul.cu")
+#include "matmul.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("matmul_sm90a.cu")
+#include "matmul_sm90a.cu"
+#endif

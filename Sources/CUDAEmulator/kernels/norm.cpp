@@ -1,0 +1,3 @@
+#if __has_include("norm.cu")
+#include "norm.cu"
+#endif

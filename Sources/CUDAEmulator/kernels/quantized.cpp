@@ -1,0 +1,3 @@
+#if __has_include("quantized.cu")
+#include "quantized.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("rope.cu")
+#include "rope.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("rows.cu")
+#include "rows.cu"
+#endif

@@ -1,0 +1,3 @@
+#if __has_include("update.cu")
+#include "update.cu"
+#endif
