@@ -1,9 +1,11 @@
 import TensorCore
 
-extension CUDABackend {
-  /// The first that all kernel groups are in: `extension CUDABackend: ComputeBackend`, and this returns what it opened.
-  public static func open(_ options: BackendRegistry.Options) throws(BackendError) -> any ComputeBackend {
-    let backend = try CUDABackend(options)
-    throw .unavailable(reason: "\(backend.name) opens, but this version of hoof has no CUDA kernels yet")
-  }
+extension CUDABackend: ComputeBackend {
+  /// What the registry calls.
+  public static func open(_ options: BackendRegistry.Options) throws(BackendError) -> any ComputeBackend { try CUDABackend(options) }
+
+  public var activations: DType { precision == .bf16 ? .bf16 : .f32 }
+
+  /// Enough rows for some waves of tiles over every multiprocessor in each product of a layer; more only take memory.
+  public var usefulRows: Int? { 256 * device.multiprocessors }
 }

@@ -1,8 +1,8 @@
 // What device.h stands on when it is compiled for the CPU: CUDA's vocabulary as C++17, one fiber a CUDA thread (see runtime/).
 //
 // Kernels see only what is included here. Nothing inline in these headers touches device or shared memory: kernel files are compiled with
-// `-fsanitize=thread` for the calls it plants before every load and store (runtime/hooks.cpp), and the emulator's own state must stay out of
-// their sight. So whatever needs memory is a call into the runtime, and values travel in registers.
+// `-fsanitize=thread` for the calls it plants before every load and store (runtime/hooks.cpp), and the emulator's own state must stay out
+// of their sight. So whatever needs memory is a call into the runtime, and values travel in registers.
 //
 // A scratch harness: include the .cu, compile with
 //   clang++ -std=c++17 -O2 -mavx2 -mfma -mf16c -ISources/CUDAEmulator -ISources/CKernels/cuda harness.cpp

@@ -63,10 +63,12 @@ extension OpCatalogue {
     return cases + [matmul(300, 520, 1032, .right, .bf16, beta: 1, a: .bf16), matmul(512, 768, 512, .right, .bf16, a: .bf16, out: .bf16)]
   }
 
-  private static func tolerance(_ dtype: DType, a: DType) -> Tolerance {
+  private static func tolerance(_ dtype: DType, a: DType, count: Int) -> Tolerance {
     switch (a, dtype) {
     case (.bf16, .bf16): Tolerance(1e-9, "exact products, but tensor cores add them up in f32 with truncation: some 2^-23 per step")
-    case (.bf16, _): Tolerance(1e-5, "weights of other types are rounded to bf16 on their way into a tensor core: 2^-9 per product")
+    case (.bf16, _):
+      // Among few results one whose rounding tips over, by 2^-7 at most, counts for much.
+      Tolerance(count < 100 ? 1e-4 : 3e-5, "weights of other types are rounded to bf16 on their way into a tensor core: 2^-9 per product")
     default: Tolerance(1e-12, "f32 sums of up to 4096 products in any order; weights of every type are decoded to f32")
     }
   }
@@ -86,7 +88,7 @@ extension OpCatalogue {
     let mix = typeOfA == .f32 ? "" : " \(typeOfA.name) to \(typeOfOut.name)"
     return OpCase(
       "matmul \(transpose)" + (beta == 0 ? "" : " beta \(beta)") + mix, group: "Matmul", shapes: "\(a)\(sign.0)·\(b)\(sign.1)",
-      dtype: dtype, tolerance: tolerance(dtype, a: typeOfA), bytes: bytes, flops: 2 * m * n * k
+      dtype: dtype, tolerance: tolerance(dtype, a: typeOfA, count: m * n), bytes: bytes, flops: 2 * m * n * k
     ) { arguments throws(BackendError) in
       let a = try arguments.input("a", a.rows, a.columns, typeOfA)
       let b = try arguments.input("b", b.rows, b.columns, dtype)

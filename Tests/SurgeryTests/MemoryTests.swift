@@ -1,6 +1,6 @@
 import BackendCPU
 import Formats
-import Surgery
+@testable import Surgery
 import TensorCore
 import TestSupport
 import Testing
@@ -31,6 +31,17 @@ struct MemoryTests {
     #expect(!notes.isEmpty && notes.allSatisfy { $0.hasPrefix("out of memory: going on with batches of ") }, "\(notes)")
     #expect(result.outcomes == expected.outcomes && result.baseline == expected.baseline && result.drop == expected.drop)
     #expect(result.neurons == expected.neurons && result.activity == expected.activity)
+  }
+
+  @Test("a device that wants many rows gets them, as far as its memory allows", arguments: [(8 << 30, 32_768), (96 << 20, 0)])
+  func deviceRows(budget: Int, expected: Int) throws {
+    let device = SmallDevice(CPUBackend())
+    device.usefulRows = 32_768
+    let config = try ReferenceModels.open("talespin-15m", on: CPUBackend()).config
+    let lengths = [Int](repeating: 64, count: 32)
+    let plan = StudyPlan(lengths: lengths, config: config, components: 64, budget: budget, on: device)
+    #expect(expected > 0 ? plan.rowsPerBatch == expected && plan.groups.count == 1 : plan.rowsPerBatch < 32_768)
+    #expect(plan.rowsPerBatch * StudyPlan.workspacePerRow(config) <= budget)
   }
 
   @Test("what does not fit even alone is one error that says what would")
@@ -87,6 +98,7 @@ struct MemoryTests {
 final class SmallDevice: BackendDecorator, @unchecked Sendable {
   let base: any ComputeBackend
   var limit = Int.max
+  var usefulRows: Int?
   var downloadsLeft = Int.max
 
   init(_ base: any ComputeBackend) { self.base = base }

@@ -7,12 +7,13 @@ import TensorCore
 /// host's copy (page faults, page cache) is slower than the bus: several threads fill pinned chunks, and each chunk goes on the bus as soon
 /// as it is full. A chunk is filled again only after its copy has run, so host and bus work side by side, across uploads as well.
 final class HostTransfer: Sendable {
-  static let chunkBytes = 4 << 20
+  /// 40 microseconds of the bus: long against the few of a driver call, short enough that a matrix of a few megabytes keeps all threads busy.
+  static let chunkBytes = 2 << 20
   /// Uploads up to this size share a pinned block: they cost a memcpy and one driver call.
   static let smallBytes = 64 << 10
   private static let smallBlockBytes = 1 << 20
-  /// From here on threads help. Starting them takes as long as copying about 500 KB.
-  private static let threadedBytes = 8 << 20
+  /// From here on threads help. Starting them takes about 100 microseconds, in which the chunks of the upload before keep the bus busy.
+  private static let threadedBytes = 4 << 20
   /// A core copies 6 to 10 GB/s out of the page cache, PCIe 5 takes 50.
   private static let threads = max(1, min(8, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))))
 
@@ -27,7 +28,7 @@ final class HostTransfer: Sendable {
 
   init(_ queue: CUDAQueue) {
     self.queue = queue
-    chunks = (0..<2 * HostTransfer.threads).map { _ in PinnedMemory(byteCount: HostTransfer.chunkBytes, queue) }
+    chunks = (0..<3 * HostTransfer.threads).map { _ in PinnedMemory(byteCount: HostTransfer.chunkBytes, queue) }
     small = SmallUploads(blockBytes: HostTransfer.smallBlockBytes, queue)
     incoming = (0..<2).map { _ in PinnedMemory(byteCount: HostTransfer.chunkBytes, queue) }
   }

@@ -30,8 +30,7 @@ HOOF_INLINE BlockScale block_scale(q8_0, const u8 *block, int) { return {half_to
 
 /// Sub-block 0...7. The first four scales and minima are whole bytes' low six bits; the others have their low four bits in bytes 8...11
 /// and their top two bits above the first ones.
-HOOF_INLINE BlockScale block_scale(q4_K, const u8 *block, int sub_block) {
-  u32 d = load_u32(block), first = load_u32(block + 4), second = load_u32(block + 8), third = load_u32(block + 12);
+HOOF_INLINE BlockScale q4_K_scale(u32 d, u32 first, u32 second, u32 third, int sub_block) {
   int shift = 8 * (sub_block & 3);
   u32 scale = first >> shift & 0xff, minimum = second >> shift & 0xff;
   if (sub_block >= 4) {
@@ -40,6 +39,9 @@ HOOF_INLINE BlockScale block_scale(q4_K, const u8 *block, int sub_block) {
     minimum = low >> 4 | minimum >> 6 << 4;
   }
   return {half_to_float((u16)d) * (float)(scale & 63), half_to_float((u16)(d >> 16)) * (float)(minimum & 63)};
+}
+HOOF_INLINE BlockScale block_scale(q4_K, const u8 *block, int sub_block) {
+  return q4_K_scale(load_u32(block), load_u32(block + 4), load_u32(block + 8), load_u32(block + 12), sub_block);
 }
 
 /// The quants of four neighbours from `column` (a multiple of 4 within the row) on, one a byte: signed for Q8_0, 0...15 for Q4_K.
@@ -55,7 +57,9 @@ HOOF_INLINE u32 block_quants(q4_K, const u8 *row, i64 column) {
 }
 
 /// The scale that holds at `column` of a row.
-HOOF_INLINE BlockScale block_scale_at(q8_0 type, const u8 *row, i64 column) { return block_scale(type, row + column / 32 * q8_0::bytes, 0); }
+HOOF_INLINE BlockScale block_scale_at(q8_0 type, const u8 *row, i64 column) {
+  return block_scale(type, row + column / 32 * q8_0::bytes, 0);
+}
 HOOF_INLINE BlockScale block_scale_at(q4_K type, const u8 *row, i64 column) {
   return block_scale(type, row + column / 256 * q4_K::bytes, (int)(column % 256) / 32);
 }

@@ -1,7 +1,7 @@
 // copy and gatherRows. Copies between dense types run over one long row of elements, 16 a thread in packets; equal types are moved by the
-// driver. Gathering, and copying quantised matrices (whose rows may end inside a block), works by rows: a team of up to 256 threads has a row, wide
-// rows are cut into pieces (blockIdx.y), and each thread decodes 4 or 8 neighbours of one scale at a time. Each byte is read once from
-// memory; a block's scale is read by its neighbours from the cache.
+// driver. Gathering, and copying quantised matrices (whose rows may end inside a block), works by rows: a team of up to 256 threads has a
+// row, wide rows are cut into pieces (blockIdx.y), and each thread decodes 4 or 8 neighbours of one scale at a time. Each byte is read once
+// from memory; a block's scale is read by its neighbours from the cache.
 #include "blocks.h"
 #include "vector.h"
 

@@ -100,6 +100,14 @@ __device__ __forceinline__ u32 pack_bf16(float low, float high) {
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;\n" : "=r"(r) : "f"(high), "f"(low));
   return r;
 }
+/// 2^x within 2 units in the last place, in one instruction: results below the normal numbers are 0.
+__device__ __forceinline__ float exp2_approximate(float x) {
+  float r;
+  asm("ex2.approx.ftz.f32 %0, %1;\n" : "=f"(r) : "f"(x));
+  return r;
+}
+/// Fetches the 128 bytes around an address into the second cache, if it can.
+__device__ __forceinline__ void prefetch_l2(const void *p) { asm volatile("prefetch.global.L2 [%0];\n" ::"l"(p)); }
 /// d + Σ of four products of signed bytes.
 __device__ __forceinline__ i32 dot_bytes(u32 a, u32 b, i32 d) {
   i32 r;

@@ -9,7 +9,7 @@ constexpr float largest = 3.402823466e38f;
 
 /// e^-|g| for the gate: two instructions suffice for bf16 (error 2^-20), f32 takes the exact one.
 HOOF_INLINE float gate_exp(float x, float) { return expf(x); }
-HOOF_INLINE float gate_exp(float x, bf16) { return __expf(x); }
+HOOF_INLINE float gate_exp(float x, bf16) { return exp2_approximate(x * 1.44269504f); }
 
 template <class T> HOOF_INLINE void swiglu(const T *gate, const T *up, T *out, i64 count) {
   constexpr int width = packet_width<T>;

@@ -48,7 +48,7 @@ HOOF_KERNEL __launch_bounds__(1024) hoof_cross_entropy_f32(
     float v[count];
     tile.load(v, x);
 #pragma unroll
-    for (int i = 0; i < count; i++) v[i] = __expf(v[i] - shift) * factor - (tile.index(i) == target ? scale : 0.0f);
+    for (int i = 0; i < count; i++) v[i] = soft_exp(v[i] - shift) * factor - (tile.index(i) == target ? scale : 0.0f);
     tile.store(d, v);
   });
 }
@@ -90,14 +90,17 @@ struct Comparison {
     float shiftP = soft_shift(maxP), shiftQ = soft_shift(maxQ);
 #pragma unroll
     for (int i = 0; i < count; i++) {
-      float w = __expf(p[i] - shiftP), u = __expf(q[i] - shiftQ), x = (p[i] - q[i]) - offset;
+      float w = soft_exp(p[i] - shiftP), u = soft_exp(q[i] - shiftQ), x = (p[i] - q[i]) - offset;
       sumP += w;
       sumQ += u;
-      bool isSmall = fabsf(x) <= 0.5f;
+      float size = fabsf(x);
       // A column that p rules out adds nothing to the mean, whatever q says.
-      float term = isSmall || w != 0 ? w * x : 0.0f;
+      float term = size <= 8 || w != 0 ? w * x : 0.0f;
       weighted += term;
-      excesses += isSmall ? w * excess(x) : fmaf(u, ratio, term - w);
+      // Far apart, w·e^-x comes from q, because one of the factors may leave the range of numbers.
+      if (size <= 0.5f) excesses += w * excess(x);
+      else if (size <= 8) excesses += w * ((soft_exp(-x) - 1.0f) + x);
+      else excesses += fmaf(u, ratio, term - w);
     }
   }
 
@@ -152,7 +155,7 @@ HOOF_KERNEL __launch_bounds__(1024) hoof_kl_divergence_f32(
     tile.load(a, p);
     tile.load(b, q);
 #pragma unroll
-    for (int i = 0; i < count; i++) b[i] = __expf(b[i] - shiftQ) * factorQ - __expf(a[i] - shiftP) * factorP;
+    for (int i = 0; i < count; i++) b[i] = soft_exp(b[i] - shiftQ) * factorQ - soft_exp(a[i] - shiftP) * factorP;
     tile.store(d, b);
   });
 }

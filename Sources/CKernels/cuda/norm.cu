@@ -1,5 +1,5 @@
-// rmsNorm and its backward. A team of threads (a warp, or the whole block where rows are long) has a row: its first 16·lanes columns stay in
-// registers between the sum and the result, so that memory is read once. What a row has beyond them, and all of it where pointers do not
+// rmsNorm and its backward. A team of threads (a warp, or the whole block where rows are long) has a row: its first 16·lanes columns stay
+// in registers between the sum and the result, so that memory is read once. What a row has beyond them, and all of it where pointers do not
 // allow 16-byte packets, is read again, mostly from the cache. x is f32, out and dOut may be bf16. Backward: a team takes several rows one
 // after the other and keeps its columns' share of dWeight in registers, then writes it to its own line of scratch memory; hoof_merge_parts
 // (rows.cu) adds the lines in order.

@@ -1,4 +1,4 @@
-// Rotary embedding. A block takes `rowsPerBlock` rows: its threads first put the cosine and sine of each of the rows' D/2 angles into shared
+// Rotary embedding. A block takes `rowsPerBlock` rows: its threads first put cosine and sine of each of the rows' D/2 angles into shared
 // memory, once for all heads, then rotate pairs in 16-byte packets; x is read and written once. The angle is position·frequency rounded to
 // f32, as in the models' own code. It is reduced by multiples of π/2 in three steps of fused multiply-adds, the first of which is exact for
 // angles up to 2^24, then polynomials give sine and cosine within 1 ulp of 1: no slow path, no local memory.

@@ -69,7 +69,7 @@ HOOF_KERNEL __launch_bounds__(256) hoof_merge_parts(
   bool keepsGreatest = column >= maxima && column < maximaEnd;
   double sum = 0;
   if (column < columns) {
-#pragma unroll 4
+#pragma unroll 8
     for (int p = group; p < count; p += row_groups) {
       float part = parts[p * columns + column];
       sum = keepsGreatest ? (double)greater_magnitude((float)sum, part) : sum + (double)part;

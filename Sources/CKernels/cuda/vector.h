@@ -130,8 +130,8 @@ template <int width, class Body> HOOF_INLINE void over_elements(i64 count, bool 
   }
 }
 
-/// Walks a team along a row of `columns` elements, body(tile): `elements` a thread at a time in packets, which need columns to be a multiple
-/// of width, or 4 single ones.
+/// Walks a team along a row of `columns` elements, body(tile): `elements` a thread at a time in packets, which need columns to be a
+/// multiple of width, or 4 single ones.
 template <int width, int elements, class Body> HOOF_INLINE void over_row(i64 columns, bool packed, int lane, int lanes, Body body) {
   if (packed) {
 #pragma unroll 1
@@ -142,7 +142,8 @@ template <int width, int elements, class Body> HOOF_INLINE void over_row(i64 col
   }
 }
 /// The same from the row's end to its start: what was read last is still in the caches.
-template <int width, int elements, class Body> HOOF_INLINE void over_row_backwards(i64 columns, bool packed, int lane, int lanes, Body body) {
+template <int width, int elements, class Body>
+HOOF_INLINE void over_row_backwards(i64 columns, bool packed, int lane, int lanes, Body body) {
   i64 size = packed ? lanes * elements : lanes * 4, last = (columns - 1) / size * size;
   if (packed) {
 #pragma unroll 1

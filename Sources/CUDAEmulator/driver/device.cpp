@@ -8,7 +8,7 @@
 
 namespace driver {
 static char contextObject;
-static thread_local void *currentContext __attribute__((tls_model("initial-exec")));
+static thread_local void *currentContext;
 
 Device::Device() {
   driverVersion = setting("HOOF_EMULATOR_DRIVER", 12040);

@@ -72,7 +72,7 @@ struct Device {
 };
 Device &device();
 
-/// Locks the device for one call and says whether the call may go on: initialised, a context current, no earlier fault, no failure asked for.
+/// Locks the device for one call and says whether it may go on: initialised, a context current, no earlier fault, no failure asked for.
 class Call {
  public:
   enum Needs { nothing, driver, context };

@@ -133,7 +133,8 @@ HOOF_ENTRY(cuModuleGetFunction, void **handle, void *moduleHandle, const char *n
   if (known == module->functions.end()) {
     const KernelRecord *kernel = find_kernel(name);
     auto entry = module->entries.find(name);
-    if (!kernel && entry != module->entries.end()) fprintf(stderr, "CUDAEmulator: %s is in the image but not exported by HOOF_EXPORT\n", name);
+    if (!kernel && entry != module->entries.end())
+      fprintf(stderr, "CUDAEmulator: %s is in the image but not exported by HOOF_EXPORT\n", name);
     if (!kernel || (!module->any && entry == module->entries.end())) return notFound;
     auto function = std::make_unique<Function>();
     function->kernel = kernel;
@@ -207,7 +208,10 @@ HOOF_ENTRY(cuLaunchKernel, void *handle, unsigned gridX, unsigned gridY, unsigne
       else return invalidValue;
     }
     if (size == ~(size_t)0 || (!buffer && size)) return invalidValue;
-    if (size < kernel->packedSize || size > (kernel->packedSize + 63) / 64 * 64) {
+    // A struct of them may be padded at its end.
+    u32 alignment = 8;
+    for (const Parameter &p : kernel->parameters) alignment = p.alignment > alignment ? p.alignment : alignment;
+    if (size < kernel->packedSize || size > (kernel->packedSize + alignment - 1) / alignment * alignment) {
       fprintf(stderr, "CUDAEmulator: %s takes %u bytes of parameters, %zu given\n", kernel->name, kernel->packedSize, size);
       return invalidValue;
     }

@@ -1,5 +1,5 @@
-// Streams that run as late as they may: work waits in its queue until somebody waits for it, so that a missing wait shows. Only depth limits
-// that, as on the device.
+// Streams that run as late as they may: work stays in its queue until somebody waits for it, so that a missing wait shows. Only the
+// queue's depth limits that, as on the device.
 #include <time.h>
 
 #include "driver.h"

@@ -12,7 +12,8 @@ HOOF_ENTRY(cuTensorMapEncodeTiled, void *map, int type, unsigned rank, void *add
   if (device().capability < 90) return 801;
   if (!map || (u64)map % 64 || type < 0 || type > 12 || rank < 1 || rank > 5) return invalidValue;
   if (!address || (u64)address % 16 || !sizes || !box || !elementStrides || (rank > 1 && !strides)) return invalidValue;
-  if (interleave < 0 || interleave > 2 || swizzle < 0 || swizzle > 3 || promotion < 0 || promotion > 3 || fill < 0 || fill > 1) return invalidValue;
+  if (interleave < 0 || interleave > 2 || swizzle < 0 || swizzle > 3) return invalidValue;
+  if (promotion < 0 || promotion > 3 || fill < 0 || fill > 1) return invalidValue;
   EncodedMap m = {};
   m.mark = tensorMapMark;
   m.elementBytes = bytesOf[type];

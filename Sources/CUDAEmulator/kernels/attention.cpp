@@ -1,3 +1,1 @@
-#if __has_include("attention.cu")
 #include "attention.cu"
-#endif

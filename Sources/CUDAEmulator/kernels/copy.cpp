@@ -1,3 +1,1 @@
-#if __has_include("copy.cu")
 #include "copy.cu"
-#endif

@@ -1,3 +1,1 @@
-#if __has_include("divergence.cu")
 #include "divergence.cu"
-#endif

@@ -1,3 +1,1 @@
-#if __has_include("elementwise.cu")
 #include "elementwise.cu"
-#endif

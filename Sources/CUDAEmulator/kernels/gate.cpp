@@ -1,3 +1,1 @@
-#if __has_include("gate.cu")
 #include "gate.cu"
-#endif

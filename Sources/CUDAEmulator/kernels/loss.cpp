@@ -1,3 +1,1 @@
-#if __has_include("loss.cu")
 #include "loss.cu"
-#endif

@@ -1,3 +1,1 @@
-#if __has_include("quantized.cu")
 #include "quantized.cu"
-#endif

@@ -1,3 +1,1 @@
-#if __has_include("rope.cu")
 #include "rope.cu"
-#endif

@@ -1,3 +1,1 @@
-#if __has_include("rows.cu")
 #include "rows.cu"
-#endif

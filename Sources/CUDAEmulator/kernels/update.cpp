@@ -1,3 +1,1 @@
-#if __has_include("update.cu")
 #include "update.cu"
-#endif

@@ -95,7 +95,8 @@ std::string DeviceMemory::describe(u64 address) const {
   if (address - arenaStart >= arenaBytes) return "which is neither device nor shared memory nor the thread's own";
   auto grave = graves.upper_bound(address);
   if (grave != graves.begin() && (--grave, address < grave->first + grave->second)) {
-    snprintf(text, sizeof text, "%llu bytes into %#llx (%llu bytes), which has been freed", address - grave->first, grave->first, grave->second);
+    snprintf(text, sizeof text, "%llu bytes into %#llx (%llu bytes), which has been freed", address - grave->first, grave->first,
+             grave->second);
     return text;
   }
   auto block = blocks.upper_bound(address);

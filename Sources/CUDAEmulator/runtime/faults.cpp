@@ -27,7 +27,8 @@ void fail(int code, const char *message, ...) {
     vsnprintf(text, sizeof text, message, arguments);
     va_end(arguments);
     uint3 t = w->current->index, b = w->block;
-    fprintf(stderr, "CUDAEmulator: %s, block (%u,%u,%u), thread (%u,%u,%u): %s\n", w->launch.kernel->name, b.x, b.y, b.z, t.x, t.y, t.z, text);
+    fprintf(stderr, "CUDAEmulator: %s, block (%u,%u,%u), thread (%u,%u,%u): %s\n", w->launch.kernel->name, b.x, b.y, b.z, t.x, t.y, t.z,
+            text);
   }
   w->failed = true;
   w->stop();

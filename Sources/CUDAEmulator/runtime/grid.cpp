@@ -66,16 +66,17 @@ class Pool {
     bool prepared = false;
     for (;;) {
       u64 first = taken.fetch_add(share);
-      if (first >= total) return;
+      if (first >= total) break;
       if (!prepared) w.begin(launch);
       prepared = true;
       for (u64 i = first; i < first + share && i < total; i++) {
-        if (failed.load(std::memory_order_relaxed)) return;
+        if (failed.load(std::memory_order_relaxed)) break;
         u64 number = w.reverse ? total - 1 - i : i;
         u64 x = launch.grid.x, y = launch.grid.y;
         if (!w.run({(u32)(number % x), (u32)(number / x % y), (u32)(number / (x * y))})) failed.store(true);
       }
     }
+    if (prepared) w.checkStacks();
   }
 
   void serve() {

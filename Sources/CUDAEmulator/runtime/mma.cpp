@@ -9,13 +9,18 @@
 #include "warp.h"
 
 namespace simt {
-typedef float Row __attribute__((vector_size(32)));
+typedef float Row __attribute__((vector_size(32), may_alias));
 static const char matrixKind[] = "ldmatrix", bf16Kind[] = "mma (bf16)", tf32Kind[] = "mma (tf32)";
+
+static inline void require_whole(const Warp &warp, const char *kind) {
+  if (warp.lanes != ~0u) fail(launchFailed, "%s in a warp of less than 32 threads", kind);
+}
 
 Words4 load_matrix(const void *row, bool transposed) {
   Worker *w = worker;
   Thread *me = w->current;
   Warp &warp = *me->warp;
+  require_whole(warp, matrixKind);
   check_shared(row, 16, 16, false);
   warp.pointer[me->lane] = row;
   warp.in[0][me->lane] = transposed;
@@ -37,43 +42,47 @@ Words4 load_matrix(const void *row, bool transposed) {
   return Words4{warp.out[0][lane], warp.out[1][lane], warp.out[2][lane], warp.out[3][lane]};
 }
 
-/// Operands of both shapes as plain matrices; B by rows of eight columns.
+typedef u32 Words8 __attribute__((vector_size(32)));
+typedef u16 Halves8 __attribute__((vector_size(16), may_alias));
+typedef float Quarter __attribute__((vector_size(16), may_alias));
+
+/// A by rows, B by rows of eight columns, as floats.
 struct Tiles {
   alignas(32) float a[16][16];
-  alignas(32) Row b[16];
+  Row b[16];
 };
 
-static inline void multiply(Warp &of, const Tiles &tiles, int depth) {
-  alignas(32) Row d[16];
-  for (int lane = 0; lane < warpLanes; lane++)
-    for (int i = 0; i < 4; i++) memcpy((float *)&d[lane / 4 + 8 * (i / 2)] + 2 * (lane % 4) + i % 2, &of.in[6 + i][lane], 4);
-  for (int r = 0; r < 16; r += 4) {
-    Row s0 = d[r], s1 = d[r + 1], s2 = d[r + 2], s3 = d[r + 3];
-    for (int k = 0; k < depth; k++) {
-      s0 += tiles.a[r][k] * tiles.b[k];
-      s1 += tiles.a[r + 1][k] * tiles.b[k];
-      s2 += tiles.a[r + 2][k] * tiles.b[k];
-      s3 += tiles.a[r + 3][k] * tiles.b[k];
-    }
-    d[r] = s0;
-    d[r + 1] = s1;
-    d[r + 2] = s2;
-    d[r + 3] = s3;
-  }
-  for (int lane = 0; lane < warpLanes; lane++)
-    for (int i = 0; i < 4; i++) memcpy(&of.out[i][lane], (float *)&d[lane / 4 + 8 * (i / 2)] + 2 * (lane % 4) + i % 2, 4);
+/// One register of the lanes 4g + t: of B, column g.
+static inline Words8 every_fourth(const u32 *word, int t) {
+  return Words8{word[t], word[4 + t], word[8 + t], word[12 + t], word[16 + t], word[20 + t], word[24 + t], word[28 + t]};
 }
 
-static float bf16_low(u32 word) { return __builtin_bit_cast(float, word << 16); }
-static float bf16_high(u32 word) { return __builtin_bit_cast(float, word & 0xffff0000u); }
-/// The device reads the upper 19 bits of the word.
-static float tf32(u32 word) { return __builtin_bit_cast(float, word & 0xffffe000u); }
+static inline void multiply(Warp &of, const Tiles &tiles, int depth) {
+  for (int r = 0; r < 16; r += 4) {
+    // Row r of D: elements 2t and 2t + 1 lie in two registers of lanes 4·(r%8) + t.
+    int registers = 6 + r / 8 * 2, lane = r % 8 * 4;
+    Row s[4];
+    for (int i = 0; i < 4; i++) {
+      Quarter even = *(const Quarter *)&of.in[registers][lane + 4 * i], odd = *(const Quarter *)&of.in[registers + 1][lane + 4 * i];
+      s[i] = __builtin_shufflevector(even, odd, 0, 4, 1, 5, 2, 6, 3, 7);
+    }
+    for (int k = 0; k < depth; k++)
+      for (int i = 0; i < 4; i++) s[i] += tiles.a[r + i][k] * tiles.b[k];
+    for (int i = 0; i < 4; i++) {
+      *(Quarter *)&of.out[registers - 6][lane + 4 * i] = __builtin_shufflevector(s[i], s[i], 0, 2, 4, 6);
+      *(Quarter *)&of.out[registers - 5][lane + 4 * i] = __builtin_shufflevector(s[i], s[i], 1, 3, 5, 7);
+    }
+  }
+}
+
+static inline Row as_floats(Words8 bits) { return (Row)bits; }
 
 static Floats4 deposit(Floats4 d, Words4 a, u32 b0, u32 b1, const char *kind, void (*product)(Warp &, u32)) {
   Worker *w = worker;
   Thread *me = w->current;
   Warp &warp = *me->warp;
   u32 lane = me->lane;
+  require_whole(warp, kind);
   Words4 sum = (Words4)d;
   for (int i = 0; i < 4; i++) {
     warp.in[i][lane] = a[i];
@@ -89,30 +98,31 @@ static Floats4 deposit(Floats4 d, Words4 a, u32 b0, u32 b1, const char *kind, vo
 Floats4 mma_bf16(Floats4 d, Words4 a, u32 b0, u32 b1) {
   return deposit(d, a, b0, b1, bf16Kind, [](Warp &of, u32) {
     Tiles tiles;
-    for (int lane = 0; lane < warpLanes; lane++) {
-      int g = lane / 4, t = lane % 4;
+    for (int g = 0; g < 8; g++)
       for (int i = 0; i < 4; i++) {
-        u32 word = of.in[i][lane];
-        tiles.a[g + 8 * (i % 2)][2 * t + 8 * (i / 2)] = bf16_low(word);
-        tiles.a[g + 8 * (i % 2)][2 * t + 8 * (i / 2) + 1] = bf16_high(word);
+        // Lanes 4g … 4g + 3 hold eight neighbouring columns.
+        Halves8 bits = *(const Halves8 *)&of.in[i][4 * g];
+        *(Row *)&tiles.a[g + 8 * (i % 2)][8 * (i / 2)] = as_floats(__builtin_convertvector(bits, Words8) << 16);
       }
-      for (int i = 0; i < 2; i++) {
-        ((float *)&tiles.b[2 * t + 8 * i])[g] = bf16_low(of.in[4 + i][lane]);
-        ((float *)&tiles.b[2 * t + 8 * i + 1])[g] = bf16_high(of.in[4 + i][lane]);
+    for (int i = 0; i < 2; i++)
+      for (int t = 0; t < 4; t++) {
+        Words8 words = every_fourth(of.in[4 + i], t);
+        tiles.b[2 * t + 8 * i] = as_floats(words << 16);
+        tiles.b[2 * t + 8 * i + 1] = as_floats(words & 0xffff0000u);
       }
-    }
     multiply(of, tiles, 16);
   });
 }
 
 Floats4 mma_tf32(Floats4 d, Words4 a, u32 b0, u32 b1) {
   return deposit(d, a, b0, b1, tf32Kind, [](Warp &of, u32) {
+    // The device reads the upper 19 bits of a word.
     Tiles tiles;
-    for (int lane = 0; lane < warpLanes; lane++) {
-      int g = lane / 4, t = lane % 4;
-      for (int i = 0; i < 4; i++) tiles.a[g + 8 * (i % 2)][t + 4 * (i / 2)] = tf32(of.in[i][lane]);
-      for (int i = 0; i < 2; i++) ((float *)&tiles.b[t + 4 * i])[g] = tf32(of.in[4 + i][lane]);
-    }
+    for (int g = 0; g < 8; g++)
+      for (int i = 0; i < 4; i++)
+        *(Words4 *)&tiles.a[g + 8 * (i % 2)][4 * (i / 2)] = *(const Words4 *)&of.in[i][4 * g] & 0xffffe000u;
+    for (int i = 0; i < 2; i++)
+      for (int t = 0; t < 4; t++) tiles.b[t + 4 * i] = as_floats(every_fourth(of.in[4 + i], t) & 0xffffe000u);
     multiply(of, tiles, 8);
   });
 }

@@ -16,9 +16,11 @@ thread_local Worker *worker;
 
 Worker::Worker() {
   reverse = setting("HOOF_EMULATOR_REVERSE", 0) != 0;
-  char *stacks = (char *)mmap(nullptr, maximumThreads * stackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  madvise(stacks, maximumThreads * stackBytes, MADV_HUGEPAGE);
-  for (int i = 0; i < maximumThreads; i++) stackOf[i].low = stacks + i * stackBytes;
+  const size_t bytes = maximumThreads * stackBytes;
+  char *stacks = (char *)mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (stacks == MAP_FAILED) abort();
+  madvise(stacks, bytes, MADV_HUGEPAGE);
+  for (int i = 0; i < maximumThreads; i++) stackOf[i].low = stacks + i * stackBytes, stackOf[i].guarded = false;
   for (u32 i = 0; i < (u32)maximumThreads; i++) {
     thread[i].number = i;
     thread[i].lane = i % warpLanes;
@@ -122,18 +124,20 @@ static void run_threads();
 
 void Worker::start(Thread *t) {
   t->stack = freeStacks[--freeStackCount];
+  if (freeStackCount < fewestFreeStacks) {
+    fewestFreeStacks = freeStackCount;
+    if (!t->stack->guarded) guard_stack(t->stack->low);
+    t->stack->guarded = true;
+  }
   t->context = new_context(t->stack->low, t->lane, run_threads);
 }
 
-void Worker::giveWay(const char *at) {
-  Thread *me = current;
-  me->waitsAt = at;
-  Thread *to = next();
-  if (!to) reportDeadlock();
-  if (to == me) return;
-  if (!to->context) start(to);
-  current = to;
-  simt_switch(&me->context, to->context);
+void Worker::checkStacks() {
+  for (Stack &s : stackOf)
+    if (s.guarded && !stack_intact(s.low)) {
+      report(launchFailed, "%s: a thread's stack of %lu bytes overflowed", launch.kernel->name, stackBytes);
+      guard_stack(s.low);
+    }
 }
 
 /// What a fiber does: its thread, then, on the same stack, every further thread that has not started yet.
@@ -165,7 +169,6 @@ static void run_threads() {
 }
 
 void Worker::finish(Thread *t) {
-  if (!stack_intact(t->stack->low)) fail(launchFailed, "its stack of %lu bytes overflowed", stackBytes);
   if (!t->copies.empty()) t->copies.clear();
   if (!t->products.empty()) fail(launchFailed, "it ended with warpgroup products that nobody waited for");
   t->copyGroups = t->productGroups = 0;

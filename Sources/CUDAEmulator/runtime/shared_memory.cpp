@@ -7,11 +7,14 @@
 
 namespace simt {
 static void set_valid(Worker &w, u32 offset, u32 bytes, bool valid) {
-  for (u32 done = 0; done < bytes; done += 16) w.sharedValid[(offset + done) / 16] = (u8)(!valid ? 0 : bytes - done < 16 ? bytes - done : 16);
+  for (u32 done = 0; done < bytes; done += 16) {
+    u32 piece = bytes - done < 16 ? bytes - done : 16;
+    w.sharedValid[(offset + done) / 16] = (u8)(valid ? piece : 0);
+  }
 }
 
 void begin_shared(Worker &w) {
-  memset(w.sharedValid, 0, sizeof w.sharedValid);
+  if (w.staticEnd) set_valid(w, dynamicSharedOffset, w.staticEnd - dynamicSharedOffset, false);
   set_valid(w, dynamicSharedOffset, (u32)w.launch.dynamicShared, true);
   w.staticArrays.clear();
   w.staticEnd = ((u32)(dynamicSharedOffset + w.launch.dynamicShared) + 127) / 128 * 128 + 128;

@@ -1,6 +1,6 @@
 // The box of a tensor map → shared memory. Row y of the box lies at y · (its bytes), every address then swizzled: with 128-byte swizzle
-// the 16-byte chunk number (address bits 4-6) is XORed with the 128-byte line number modulo 8 (bits 7-9); 64-byte swizzle XORs bits 4-5 with
-// 7-8, 32-byte swizzle bit 4 with 7. Outside of the tensor stand zeros.
+// the 16-byte chunk number (address bits 4-6) is XORed with the 128-byte line number modulo 8 (bits 7-9); 64-byte swizzle XORs bits 4-5
+// with 7-8, 32-byte swizzle bit 4 with 7. Outside of the tensor stand zeros.
 #include "tensor_loads.h"
 
 #include "checks.h"
@@ -13,7 +13,6 @@ static u32 swizzled(u32 address, u32 mode) {
 }
 
 PendingLoad prepare_tensor_load(void *shared, const TensorMap *map, i32 x, i32 y) {
-  Worker &w = *worker;
   if ((u64)map % 64) fail(misalignedAddress, "tensor map at %p, which is no multiple of 64", (const void *)map);
   PendingLoad load{(char *)shared, {}, x, y};
   memcpy(&load.map, map, sizeof(EncodedMap));
@@ -23,8 +22,8 @@ PendingLoad prepare_tensor_load(void *shared, const TensorMap *map, i32 x, i32 y
   u32 bytes = m.box[0] * m.elementBytes * m.box[1];
   // Swizzled boxes lie at multiples of the pattern's repeat.
   u32 alignment = m.swizzle == 3 ? 1024 : m.swizzle == 2 ? 512 : m.swizzle == 1 ? 256 : 128;
-  if (shared_address(shared) % alignment) fail(misalignedAddress, "tensor_load_2d to offset %u, which is no multiple of %u", shared_address(shared), alignment);
-  (void)w;
+  u32 offset = shared_address(shared);
+  if (offset % alignment) fail(misalignedAddress, "tensor_load_2d to offset %u, which is no multiple of %u", offset, alignment);
   check_shared(shared, bytes, 16, true);
   memset(shared, 0xff, bytes);
   return load;

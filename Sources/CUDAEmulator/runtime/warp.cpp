@@ -32,11 +32,15 @@ u32 shuffle(u32 mask, u32 value, int source) {
   warp.in[0][lane] = value;
   warp.in[2][lane] = source < 0 ? lane : (u32)source;
   meet(w, mask, shuffleKind, [](Warp &of, u32 lanes) {
+    if (lanes == ~0u) {
+      for (int i = 0; i < warpLanes; i++) of.out[0][i] = of.in[0][of.in[2][i] % warpLanes];
+      return;
+    }
     for (int i = 0; i < warpLanes; i++) {
       if (!(lanes >> i & 1)) continue;
       u32 from = of.in[2][i];
       // A lane outside of the mask gives nothing that can be relied upon.
-      of.out[0][i] = lanes >> from & 1 ? of.in[0][from] : 0xffffffffu;
+      of.out[0][i] = lanes >> from % warpLanes & 1 ? of.in[0][from % warpLanes] : 0xffffffffu;
     }
   });
   return warp.out[0][lane];

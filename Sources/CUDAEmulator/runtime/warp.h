@@ -7,7 +7,7 @@ namespace simt {
 template <class All> inline void meet(Worker *w, u32 mask, const char *kind, All all);
 Meeting &join(Warp &warp, u32 lane, u32 mask, const char *kind, bool &complete);
 
-template <class All> inline void meet(Worker *w, u32 mask, const char *kind, All all) {
+template <class All> inline __attribute__((always_inline)) void meet(Worker *w, u32 mask, const char *kind, All all) {
   Thread *me = w->current;
   Warp &warp = *me->warp;
   bool complete;

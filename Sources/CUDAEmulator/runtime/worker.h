@@ -2,6 +2,8 @@
 #pragma once
 #include <vector>
 
+#include "fiber.h"
+
 #include "../simt.h"
 #undef threadIdx
 #undef blockIdx
@@ -32,6 +34,7 @@ struct Launch {
 
 struct Stack {
   char *low;
+  bool guarded;
 };
 struct Warp;
 struct PendingCopy {
@@ -122,7 +125,7 @@ struct Worker {
 
   Stack stackOf[maximumThreads];
   Stack *freeStacks[maximumThreads];
-  int freeStackCount = 0;
+  int freeStackCount = 0, fewestFreeStacks = maximumThreads;
   dim3 shape{0, 0, 0};
   struct Races *races = nullptr;
 
@@ -141,14 +144,27 @@ struct Worker {
   }
   Thread *next();
   void start(Thread *t);
+  /// At the end of a launch.
+  void checkStacks();
   void finish(Thread *t);
   void arriveAtBlockBarrier(BlockBarrier &b);
   [[noreturn]] void stop();
   [[noreturn]] void reportDeadlock();
 };
 
+// Inline, so that after a switch one return fewer goes where the processor does not expect it.
+inline __attribute__((always_inline)) void Worker::giveWay(const char *at) {
+  Thread *me = current;
+  me->waitsAt = at;
+  Thread *to = next();
+  if (__builtin_expect(!to, 0)) reportDeadlock();
+  if (__builtin_expect(!to->context, 0)) start(to);
+  current = to;
+  simt_switch(&me->context, to->context);
+}
+
 /// The worker of this OS thread while it runs a block.
-extern thread_local Worker *worker __attribute__((tls_model("initial-exec")));
+extern thread_local Worker *worker;
 
 /// Runs all blocks of a launch on all cores; false if one failed.
 bool run_grid(const Launch &launch);

@@ -34,7 +34,7 @@ __forceinline__ float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 __forceinline__ float __frsqrt_rn(float x) { return (float)(1.0 / sqrt((double)x)); }
 __forceinline__ float __expf(float x) { return expf(x); }
 /// 2^x; subnormal results are 0.
-__forceinline__ float exp2_fast(float x) {
+__forceinline__ float exp2_approximate(float x) {
   float r = exp2f(x);
   return r < 1.17549435e-38f ? 0.0f : r;
 }

@@ -1,0 +1,1 @@
+#include "matvec_f32.cu"

@@ -1,0 +1,1 @@
+#include "quantized_backward.cu"
