@@ -17,8 +17,8 @@ struct HopperTile: Equatable {
 
   func count(m: Int, n: Int) -> Int { (m + rows - 1) / rows * ((n + columns - 1) / columns) }
 
-  /// Clocks that a product of [m, k]·[n, k]ᵀ would take, by waves of tiles over all multiprocessors. A step of 64 along k takes the longer of
-  /// its products (4096 operations a clock) and its operands' way from the second cache (about 40 bytes a clock and multiprocessor while
+  /// Clocks that a product of [m, k]·[n, k]ᵀ would take, by waves of tiles over all multiprocessors. A step of 64 along k takes the longer
+  /// of its products (4096 operations a clock) and its operands' way from the second cache (about 40 bytes a clock and multiprocessor while
   /// all of them read, at most 64); then the tile is written at about 32 bytes a clock, and filling the pipeline takes some 1500 clocks.
   func clocks(m: Int, n: Int, k: Int, outBytes: Int, multiprocessors: Int) -> Int {
     let tiles = count(m: m, n: n)
@@ -37,9 +37,11 @@ struct HopperTile: Equatable {
 extension CUDABackend {
   /// Fewer rows than this wait for the weights whatever multiplies them, and a tile would be mostly empty.
   private static let fewestHopperRows = 33
+  /// Up to this k a product is over before dividing it would pay.
+  private static let shortestDivisible = 1024
 
-  /// out = a·bᵀ + beta·out by Hopper's own instructions where these can: bf16 operands whose first bytes and rows are 16-byte aligned. False
-  /// leaves the product to the kernels for every device.
+  /// out = a·bᵀ + beta·out by Hopper's own instructions where these can: bf16 operands whose first bytes and rows are 16-byte aligned.
+  /// False leaves the product to the kernels for every device.
   func matmulOnHopper(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) -> Bool {
     guard device.isHopper, transpose == .right, a.dtype == .bf16, b.dtype == .bf16, out.dtype == .f32 || out.dtype == .bf16,
       a.rows >= CUDABackend.fewestHopperRows, b.rows > 0, a.columns > 0
@@ -47,6 +49,8 @@ extension CUDABackend {
     let (m, n, k) = (a.rows, b.rows, a.columns)
     let outBytes = out.dtype == .f32 ? 4 : 2
     let tile = HopperTile.fastest(m: m, n: n, k: k, outBytes: outBytes, multiprocessors: device.multiprocessors)
+    // Few tiles and a long k: shares of k on all multiprocessors win, even at half the speed.
+    guard k <= CUDABackend.shortestDivisible || 2 * tile.count(m: m, n: n) >= device.multiprocessors else { return false }
     guard let aMap = boxes(of: a, rows: tile.rows), let bMap = boxes(of: b, rows: tile.columns) else { return false }
     launch(
       .matmul_sm90a, "hoof_matmul_\(tile.rows)x\(tile.columns)_\(out.dtype.name)",

@@ -1,10 +1,10 @@
-// Fused LM head + KL for every device: logits = hidden [k·M, C] · weight [V, C]ᵀ, bf16, exist only as accumulators of one tile at a time; each
-// row of a warp's tile becomes a DivergencePart (arithmetic and layout: divergence.h), and the parts of a row are merged at the end.
+// Fused LM head + KL for every device: logits = hidden [k·M, C] · weight [V, C]ᵀ, bf16, exist only as accumulators of one tile at a time;
+// each row of a warp's tile becomes a DivergencePart (arithmetic and layout: divergence.h), and the parts of a row are merged at the end.
 //
-// Mapping: a block of four warps computes 128 rows × 128 columns (tile_bf16.h), each warp 64 × 64, so a tile of columns makes two parts of each
-// row, and a quad of lanes has eight rows of 64 columns. Tiles of rows never straddle spans. Order: 16 tiles of rows at a time, which stay in
-// the second cache while the vocabulary goes by. Traffic per tile besides the product's: 64 KB of reference logits in, 8 KB of parts out.
-// Merging: one warp a row, eight rows a block; 32 bytes a part, read twice (the second time from cache).
+// Mapping: a block of four warps computes 128 rows × 128 columns (tile_bf16.h), each warp 64 × 64, so a tile of columns makes two parts of
+// each row, and a quad of lanes has eight rows of 64 columns. Tiles of rows never straddle spans. Order: 16 tiles of rows at a time, which
+// stay in the second cache while the vocabulary goes by. Traffic per tile besides the product's: 64 KB of reference logits in, 8 KB of
+// parts out. Merging: one warp a row, eight rows a block; 32 bytes a part, read twice (the second time from cache).
 #include "divergence.h"
 #include "tile_bf16.h"
 #include "tile_order.h"

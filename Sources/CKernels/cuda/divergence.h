@@ -1,14 +1,17 @@
-// What both versions of the fused LM head + KL share (divergence.cu on mma.sync, divergence_sm90a.cu on wgmma): how a tile of changed logits
-// that is still in registers becomes parts of three results per row, KL(reference ‖ changed), -ln p_changed(target) and the arg-max, and the
-// small kernel that merges the parts of a row.
+// What both versions of the fused LM head + KL share (divergence.cu on mma.sync, divergence_sm90a.cu on wgmma): how a tile of changed
+// logits that is still in registers becomes parts of three results per row, KL(reference ‖ changed), -ln p_changed(target) and the arg-max,
+// and the small kernel that merges the parts of a row.
 //
-// With z_p the reference's logits, z_q the changed ones, x = z_p - z_q and c any constant near the row's x (the centre; x of the likeliest column):
+// With z_p the reference's logits, z_q the changed ones, x = z_p - z_q and c any constant near the row's x (the centre; x of the likeliest
+// column):
 //   e = Σ p·(x - c),  k = Σ p·φ(x - c),  φ(y) = exp(-y) - 1 + y,  KL = Σ p·x + ln(Z_q/Z_p) = e + log1p(k - e)
-// because exp(-y) - 1 = φ(y) - y. φ is quadratic in small y and computed without cancellation, so a KL of 1e-8 keeps its leading digits where
-// ln p - ln q would lose all of them. Large divergences (k not below 1/2) take e + c + ln Z_q - ln Z_p directly, which cannot overflow.
+// because exp(-y) - 1 = φ(y) - y. φ is quadratic in small y and computed without cancellation, so a KL of 1e-8 keeps its leading digits
+// where ln p - ln q would lose all of them. Large divergences (k not below 1/2) take e + c + ln Z_q - ln Z_p directly, which cannot
+// overflow.
 //
 // A part covers one row and the columns of one quad of lanes. All maxima and exponentials are in powers of two with the float log2e below;
-// merging divides by the same float. Sums within a part are f32 in a fixed order, merging is f64 in a fixed order: results are deterministic.
+// merging divides by the same float. Sums within a part are f32 in a fixed order, merging is f64 in a fixed order: results are
+// deterministic.
 #pragma once
 #include "device.h"
 
@@ -23,8 +26,9 @@ struct alignas(16) DivergencePart {
 };
 static_assert(sizeof(DivergencePart) == 32, "two vectors of 16 bytes");
 
-/// Which rows a launch covers: row i of `rows` is tensor row (i / span)·period + i % span, compared with reference row i % span % references.
-/// Pointers to tensors and reference start at the launch's first row. parts: DivergencePart of row i stand at i·parts ... + parts - 1.
+/// Which rows a launch covers: row i of `rows` is tensor row (i / span)·period + i % span, compared with reference row i % span %
+/// references. Pointers to tensors and reference start at the launch's first row. parts: DivergencePart of row i stand at i·parts ... +
+/// parts - 1.
 struct DivergenceShape {
   i32 rows, span, period, references, columns, parts;
 };
@@ -87,11 +91,11 @@ HOOF_INLINE i32 quad_min(i32 x) {
   return other < x ? other : x;
 }
 
-/// The part of one row of a tile of 8·blocks columns, the same in all four lanes of the quad; called by whole warps. Accumulators as mma.sync
-/// and wgmma leave them: lane t of the quad holds columns 8·j + 2·t + {0, 1} of row g in d[4·j + {0, 1}], of row g + 8 in d[4·j + {2, 3}]; `half`
-/// picks the row. `reference` is z_p of the tile's first column (always readable up to `left` columns), `column` that column's number;
-/// `left` how many columns there are from it on. `paired`: reference is 8-byte aligned. `target` is the row's target column, and
-/// *target_logit gets its logit if it lies in this tile (null: not wanted).
+/// The part of one row of a tile of 8·blocks columns, the same in all four lanes of the quad; called by whole warps. Accumulators as
+/// mma.sync and wgmma leave them: lane t of the quad holds columns 8·j + 2·t + {0, 1} of row g in d[4·j + {0, 1}], of row g + 8 in d[4·j +
+/// {2, 3}]; `half` picks the row. `reference` is z_p of the tile's first column (always readable up to `left` columns), `column` that
+/// column's number; `left` how many columns there are from it on. `paired`: reference is 8-byte aligned. `target` is the row's target
+/// column, and *target_logit gets its logit if it lies in this tile (null: not wanted).
 template <int blocks, int half>
 HOOF_INLINE DivergencePart divergence_part(
     float (&d)[4 * blocks], const float *reference, int column, int left, bool paired, int target, float *target_logit) {
@@ -183,8 +187,8 @@ HOOF_INLINE void store_part(DivergencePart *out, const DivergencePart &part) {
   reinterpret_cast<float4 *>(out)[1] = float4{part.centre, part.first, part.second, __uint_as_float((u32)part.winner)};
 }
 
-/// What row `local` of a tile says about 8·blocks columns from `column` on: one part of the row. Rows behind the span's end repeat its last one
-/// and leave nothing. Called by whole warps; fragments are d of divergence_part, or [blocks][4].
+/// What row `local` of a tile says about 8·blocks columns from `column` on: one part of the row. Rows behind the span's end repeat its last
+/// one and leave nothing. Called by whole warps; fragments are d of divergence_part, or [blocks][4].
 template <int blocks, int half, class Fragments>
 HOOF_INLINE void finish_row(
     Fragments &fragments, const DivergenceRows &rows, int local, const float *reference, const i32 *targets, DivergencePart *parts,
@@ -204,7 +208,8 @@ HOOF_INLINE double warp_sum_f64(double x) {
   return x;
 }
 
-/// One warp a row, lanes across its parts, twice: the maxima and the winner, then the sums relative to them. A negative target gives loss 0.
+/// One warp a row, lanes across its parts, twice: the maxima and the winner, then the sums relative to them. A negative target gives loss
+/// 0.
 HOOF_INLINE void merge_divergence(
     const DivergencePart *parts, const float *target_logits, const i32 *targets, float *divergences, float *losses, i32 *winners,
     DivergenceShape shape) {

@@ -1,11 +1,11 @@
-// Fused LM head + KL on Hopper: logits = hidden [k·M, C] · weight [V, C]ᵀ, bf16, exist only as accumulators of one tile at a time; each row of
-// a tile becomes a DivergencePart of 32 bytes (divergence.h), which hoof_divergence_merge turns into the row's three results.
+// Fused LM head + KL on Hopper: logits = hidden [k·M, C] · weight [V, C]ᵀ, bf16, exist only as accumulators of one tile at a time; each row
+// of a tile becomes a DivergencePart of 32 bytes (divergence.h), which hoof_divergence_merge turns into the row's three results.
 //
 // Mapping: the pipeline of matmul_sm90a.cu with tiles of 128 rows × 256 columns; a quad of lanes has two rows of 256 columns. Tiles of rows
 // never straddle spans (one span is what one variant compares with the reference's rows), so that the reference row is a remainder. Order:
 // 16 tiles of rows at a time, which keep their hidden states in the second cache while the vocabulary goes by; so weights are read from
 // memory once per 2048 rows. Traffic per tile besides the product's: 128 KB of reference logits, which the producer warp fetches into the
-// second cache while the tile is multiplied, and 4 KB of parts. Arithmetic of the epilogue: about 26 instructions and two ex2 an element,
+// second cache while the tile is multiplied, and 4 KB of parts. Arithmetic of the epilogue: about 28 instructions, two of them ex2, an element,
 // a seventh of the product's time at C = 3072; the two consumers reach it at different times, and the other has the tensor cores meanwhile.
 #include "divergence.h"
 #include "pipeline_sm90a.h"

@@ -52,9 +52,10 @@ template <int pending> HOOF_INLINE void wgmma_wait() { asm volatile("wgmma.wait_
 #define HOOF_ACCUMULATORS_32(d, i) HOOF_ACCUMULATORS_16(d, i), HOOF_ACCUMULATORS_16(d, i + 16)
 
 // d [64, n] f32 = a [64, 16] · b [n, 16]ᵀ (+ d if `accumulate`), bf16 operands K-major in shared memory behind descriptors; by the whole
-// warpgroup, between wgmma_fence and wgmma_commit, done after wgmma_wait. PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate":
-// after d come both descriptors, the predicate scale-d, then imm-scale-a = imm-scale-b = 1 and no transposition (tnspA = tnspB = 0). Thread t of
-// the warpgroup holds rows 16·(t/32) + (t%32)/4 (+ 8) and columns 8·j + 2·(t%4) + {0, 1} in d[4·j + {0, 1}] (+ 2 for the row + 8).
+// warpgroup, between wgmma_fence and wgmma_commit, done after wgmma_wait. PTX ISA, "Asynchronous Warpgroup Level Matrix
+// Multiply-Accumulate": after d come both descriptors, the predicate scale-d, then imm-scale-a = imm-scale-b = 1 and no transposition
+// (tnspA = tnspB = 0). Thread t of the warpgroup holds rows 16·(t/32) + (t%32)/4 (+ 8) and columns 8·j + 2·(t%4) + {0, 1} in d[4·j + {0,
+// 1}] (+ 2 for the row + 8).
 HOOF_INLINE void wgmma_m64n64k16(float (&d)[32], u64 a, u64 b, bool accumulate = true) {
   asm volatile(
       "{\n.reg .pred accumulate;\n"
@@ -119,8 +120,8 @@ template <int count> HOOF_INLINE void registers_increase() { asm volatile("setma
 template <int count> HOOF_INLINE void registers_decrease() { asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;\n" ::"n"(count)); }
 #endif
 
-/// Descriptor of a K-major tile in shared memory (rows of 64 bf16 = 128 bytes, 128-byte swizzle, 1024-byte aligned): start address, stride of
-/// 1024 bytes between groups of eight rows. PTX ISA, "Matrix Descriptor Format" of wgmma. The start moves by k·32 bytes inside the tile.
+/// Descriptor of a K-major tile in shared memory (rows of 64 bf16 = 128 bytes, 128-byte swizzle, 1024-byte aligned): start address, stride
+/// of 1024 bytes between groups of eight rows. PTX ISA, "Matrix Descriptor Format" of wgmma. The start moves by k·32 bytes inside the tile.
 HOOF_INLINE u64 wgmma_descriptor(const void *tile) {
   u64 address = shared_address(tile);
   return ((address & 0x3ffff) >> 4) | (u64)1 << 16 | (u64)(1024 >> 4) << 32 | (u64)1 << 62;

@@ -1,13 +1,15 @@
 // Dense bf16 products on Hopper: out [M, N] = a [M, K] · b [N, K]ᵀ + beta·out, sums in f32, out f32 or bf16.
 //
-// Mapping: persistent blocks of 384 threads (two consumer warpgroups and a producer, see pipeline_sm90a.h), block i takes tiles i, i + grid,
-// ... in an order that keeps operands in the second cache. Registers move from the producer to the consumers: 232·256 + 40·128 ≤ 65536.
-// Traffic per tile and step of 64: (rows + columns)·128 bytes from the second cache for rows·columns/32 cycles of tensor cores; the launcher
-// chooses among tiles by that ratio and by how full the last wave is. Epilogue: from registers straight to global memory; lanes of a quad
-// exchange columns first, so that each stores 16 bytes. Rows of out that are not 16-byte aligned, and bf16 with beta, go by single elements.
+// Mapping: persistent blocks of 384 threads (two consumer warpgroups and a producer, see pipeline_sm90a.h), block i takes tiles i, i +
+// grid, ... in an order that keeps operands in the second cache. Registers move from the producer to the consumers: 232·256 + 40·128 ≤
+// 65536. Traffic per tile and step of 64: (rows + columns)·128 bytes from the second cache for rows·columns/32 cycles of tensor cores; the
+// launcher chooses among tiles by that ratio and by how full the last wave is. Epilogue: from registers straight to global memory; lanes of
+// a quad exchange columns first, so that each stores 16 bytes. Rows of out that are not 16-byte aligned, and bf16 with beta, go by single
+// elements.
 #include "pipeline_sm90a.h"
 
-/// d[4·j ...] are columns 8·j ... of two rows, eight apart (half 0 and 1); `row` and `column` are those of d[0] in the first lane of the quad.
+/// d[4·j ...] are columns 8·j ... of two rows, eight apart (half 0 and 1); `row` and `column` are those of d[0] in the first lane of the
+/// quad.
 template <int count>
 HOOF_INLINE void store_elements(const float (&d)[count], float *out, i32 M, i32 N, int row, int column, float beta, bool vectors) {
   const int t = threadIdx.x & 3, odd = t & 1;

@@ -1,13 +1,14 @@
 // The main loop of matrix products on Hopper: a [M, K] · b [N, K]ᵀ, bf16, one tile [rows, columns] at a time, without the epilogue.
 //
 // A block has three warpgroups. The third is the producer: one thread keeps `stages` shared buffers filled with a's [rows, 64] and b's
-// [columns, 64] boxes through the tensor memory accelerator (128-byte swizzle, zeros outside the matrices, so edges of M, N and K need no care).
-// The other two are consumers with half of the tile's rows each; a wgmma reads both operands from shared memory. Each buffer has two barriers:
-// full (the producer's arrival and the boxes' bytes) and empty (one arrival from each of the eight consumer warps). Both sides walk the same
-// sequence of tiles and steps and count buffers on across tiles, so that the producer loads the next tile while the epilogue of this one runs.
+// [columns, 64] boxes through the tensor memory accelerator (128-byte swizzle, zeros outside the matrices, so edges of M, N and K need no
+// care). The other two are consumers with half of the tile's rows each; a wgmma reads both operands from shared memory. Each buffer has two
+// barriers: full (the producer's arrival and the boxes' bytes) and empty (one arrival from each of the eight consumer warps). Both sides
+// walk the same sequence of tiles and steps and count buffers on across tiles, so that the producer loads the next tile while the epilogue
+// of this one runs.
 //
-// Parity: a wait for parity p returns when the barrier's phase of parity p is complete. Fresh barriers are in phase 0, so the producer's first
-// round waits for the parity 1 "before" it and passes.
+// Parity: a wait for parity p returns when the barrier's phase of parity p is complete. Fresh barriers are in phase 0, so the producer's
+// first round waits for the parity 1 "before" it and passes.
 #pragma once
 #include "hopper.h"
 #include "tile_order.h"
@@ -67,8 +68,8 @@ template <int rows_, int columns_, int stages_> struct Pipeline {
     }
   }
 
-  /// By a consumer warpgroup: d = its rows of the tile (steps > 0). One step's products stay under way while the next are issued; a buffer is
-  /// given back when the products that read it are known to be done.
+  /// By a consumer warpgroup: d = its rows of the tile (steps > 0). One step's products stay under way while the next are issued; a buffer
+  /// is given back when the products that read it are known to be done.
   HOOF_INLINE void multiply(float (&d)[products][columns / 2], int steps, PipelinePosition<stages> &position) const {
     const bool speaks = threadIdx.x % 32 == 0;
     // The same in all lanes, which a shuffle tells the compiler: descriptors live in uniform registers.

@@ -2,8 +2,8 @@
 #pragma once
 #include "device.h"
 
-/// Tile `index` of a grid of tiles, in groups of `height` rows of tiles, down the columns within a group: what runs at the same time forms a
-/// block of about equal sides, so that its operands stay in the second cache.
+/// Tile `index` of a grid of tiles, in groups of `height` rows of tiles, down the columns within a group: what runs at the same time forms
+/// a block of about equal sides, so that its operands stay in the second cache.
 struct TileOrder {
   int row_tiles, column_tiles, height;
 

@@ -48,8 +48,8 @@ template <int n> HOOF_INLINE void multiply(float (&d)[n / 2], u64 a, u64 b, bool
   if constexpr (n == 256) wgmma_m64n256k16(d, a, b, accumulate);
 }
 
-/// c [M, N] = a [M, K] · b [N, K]ᵀ, a tile of [64, n] a block, two buffers; a warpgroup whose first thread loads. Without `waits` the last
-/// wait is missing.
+/// c [M, N] = a [M, K] · b [N, K]ᵀ, a tile of [64, n] a block, two buffers; a warpgroup whose first thread loads. Without `waits` the
+/// last wait is missing.
 template <int n, bool waits> HOOF_INLINE void product(float *c, const TensorMap *a, const TensorMap *b, int rows, int columns, int depth) {
   HOOF_DYNAMIC_SHARED(u8, shared);
   HOOF_SHARED(u64, full, 2);

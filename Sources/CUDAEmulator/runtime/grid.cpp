@@ -16,7 +16,6 @@ class Pool {
   Pool() {
     u64 cores = setting("HOOF_EMULATOR_THREADS", std::thread::hardware_concurrency());
     workers = cores < 1 ? 1 : cores > 64 ? 64 : (int)cores;
-    for (int i = 1; i < workers; i++) std::thread([this] { serve(); }).detach();
   }
 
   bool run(const Launch &next) {
@@ -31,6 +30,8 @@ class Pool {
     bool together = workers > 1 && blocks > 1 && threads > 4096;
     if (together) {
       std::lock_guard<std::mutex> lock(mutex);
+      // Started by the first launch that is worth it.
+      for (; helpers < workers - 1; helpers++) std::thread([this] { serve(); }).detach();
       round++;
       wanted = blocks - 1 < (u64)(workers - 1) ? (int)(blocks - 1) : workers - 1;
       busy = 0;
@@ -46,7 +47,7 @@ class Pool {
   }
 
  private:
-  int workers;
+  int workers, helpers = 0;
   Launch launch;
   u64 total = 0, share = 1;
   std::atomic<u64> taken{0};

@@ -20,7 +20,7 @@ Worker::Worker() {
   char *stacks = (char *)mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (stacks == MAP_FAILED) abort();
   madvise(stacks, bytes, MADV_HUGEPAGE);
-  for (int i = 0; i < maximumThreads; i++) stackOf[i].low = stacks + i * stackBytes, stackOf[i].guarded = false;
+  for (int i = 0; i < maximumThreads; i++) stackOf[i].low = stacks + i * stackBytes;
   for (u32 i = 0; i < (u32)maximumThreads; i++) {
     thread[i].number = i;
     thread[i].lane = i % warpLanes;
@@ -126,18 +126,18 @@ void Worker::start(Thread *t) {
   t->stack = freeStacks[--freeStackCount];
   if (freeStackCount < fewestFreeStacks) {
     fewestFreeStacks = freeStackCount;
-    if (!t->stack->guarded) guard_stack(t->stack->low);
-    t->stack->guarded = true;
+    guard_stack(t->stack->low);
   }
   t->context = new_context(t->stack->low, t->lane, run_threads);
 }
 
 void Worker::checkStacks() {
-  for (Stack &s : stackOf)
-    if (s.guarded && !stack_intact(s.low)) {
-      report(launchFailed, "%s: a thread's stack of %lu bytes overflowed", launch.kernel->name, stackBytes);
-      guard_stack(s.low);
-    }
+  // Stacks are taken from a pile; those that ever were are the first of all.
+  for (int i = 0; i < maximumThreads - fewestFreeStacks; i++) {
+    if (stack_intact(stackOf[i].low)) continue;
+    report(launchFailed, "%s: a thread's stack of %lu bytes overflowed", launch.kernel->name, stackBytes);
+    guard_stack(stackOf[i].low);
+  }
 }
 
 /// What a fiber does: its thread, then, on the same stack, every further thread that has not started yet.

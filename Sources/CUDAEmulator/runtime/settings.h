@@ -1,5 +1,5 @@
-// Settings, from the file `<this library>.env` (lines NAME=value) if it has them, else from the environment. The file lets a test run a copy
-// of the library with settings of its own inside a process of many threads.
+// Settings, from the file `<this library>.env` (lines NAME=value) if it has them, else from the environment. The file lets a test run a
+// copy of the library with settings of its own inside a process of many threads.
 //   HOOF_EMULATOR_MEMORY=bytes        device memory; 4 GiB
 //   HOOF_EMULATOR_CHECKS=names        memory,races (the default), memory, or none
 //   HOOF_EMULATOR_REVERSE=1           threads, warps and blocks run last to first

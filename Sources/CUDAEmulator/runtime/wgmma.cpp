@@ -3,9 +3,9 @@
 //
 // From the PTX ISA and CUTLASS' CLayout_64xN: thread t of the warpgroup holds in d[i] row 16·(t/32) + (t%32)/4 + 8·(i/2%2) and column
 // 8·(i/4) + 2·(t%4) + i%2. A descriptor holds the start address / 16 in bits 0-13, the leading and the stride byte offset / 16 in bits
-// 16-29 and 32-45, a base offset in bits 49-51 and the swizzle in bits 62-63 (1: 128 bytes, 2: 64, 3: 32, 0: none). A K-major operand is made of
-// groups of eight rows, `stride` bytes apart; in a group rows follow each other at the swizzle's width, and the address is swizzled last.
-// Without swizzle eight rows of 16 bytes form a core matrix, and those of the next 8 columns lie `leading` bytes further.
+// 16-29 and 32-45, a base offset in bits 49-51 and the swizzle in bits 62-63 (1: 128 bytes, 2: 64, 3: 32, 0: none). A K-major operand
+// is made of groups of eight rows, `stride` bytes apart; in a group rows follow each other at the swizzle's width, and the address is
+// swizzled last. Without swizzle eight rows of 16 bytes form a core matrix, and those of the next 8 columns lie `leading` bytes further.
 #include "checks.h"
 #include "faults.h"
 #include "races.h"

@@ -34,7 +34,6 @@ struct Launch {
 
 struct Stack {
   char *low;
-  bool guarded;
 };
 struct Warp;
 struct PendingCopy {
