@@ -106,8 +106,8 @@ run() {
     {
       echo "# GPU check, $phase: $card, $(date -u +%F)"
       echo
-      echo "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $cpus processors, $(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo)" \
-        "$(. /etc/os-release 2>/dev/null && echo ", $PRETTY_NAME"), load $(cut -d' ' -f1 /proc/loadavg)"
+      echo "$(sed -n 's/^model name[^:]*: *//p' /proc/cpuinfo | head -1), $cpus processors," \
+        "$(awk '/^MemTotal/ { printf "%.0f GiB", $2 / 1048576 }' /proc/meminfo), $(. /etc/os-release && echo "$PRETTY_NAME"), load $(cut -d' ' -f1 /proc/loadavg)"
       echo
     } >"$markdown"
     printf '{"format": "hoof-gpu-check", "version": 1, "date": "%s", "gpu": "%s", "steps": [\n' "$(date -u +%F)" "$card" >"$json"
@@ -238,6 +238,7 @@ products() { "$hoof" bench --ops --backend "$backend" --cublas "$1" --filter "${
 
 torch_peaks() {
   [ -n "$torch" ] || { echo "$python has no torch"; return 125; }
+  "$python" -c 'import torch; raise SystemExit(not torch.cuda.is_available())' || { echo "this torch sees no GPU"; return 125; }
   "$python" "$kit/pytorch_peaks.py"
 }
 

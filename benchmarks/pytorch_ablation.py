@@ -271,7 +271,7 @@ def main():
     parts = [(layer, head) for layer in range(len(study.layers)) for head in [None, *range(study.head_count)]]
     chosen = parts
     if 0 < options.parts < len(parts):
-        # Neighbours of whole layers' lists, so that the mix of layers and heads, and of early and late ones, stays that of the study.
+        # With hooks every part costs one full pass, whichever it is; early and late ones are spread evenly for the prefix mode's sake.
         chosen = [parts[(2 * i + 1) * len(parts) // (2 * options.parts)] for i in range(options.parts)]
 
     def wait():

@@ -64,7 +64,7 @@ public struct OpBenchmarkReport: Sendable {
       [
         row.name, row.dtype.name, row.shapes, row.backend, duration(row.seconds), duration(row.best), fixed(row.bytesPerSecond * 1e-9, 2),
         row.flops == 0 ? "-" : rate(row.flopsPerSecond), "\(fixed(row.share * 100, 0)) % \(row.roof)",
-        row.error.map { "\(Float($0))" } ?? "-",
+        row.error.map(\.scientific) ?? "-",
       ]
     }
     let widths = header.indices.map { column in ([header] + lines).map { $0[column].count }.max()! }
@@ -117,5 +117,17 @@ public struct OpBenchmarkReport: Sendable {
     let units = Int((value * Double(scale)).rounded())
     let fraction = String(units % scale + scale).dropFirst()
     return digits == 0 ? "\(units)" : "\(units / scale).\(fraction)"
+  }
+}
+
+extension Double {
+  /// Two digits and an exponent, as errors are read: "2.8e-15".
+  package var scientific: String {
+    guard isFinite, self > 0 else { return self == 0 ? "0" : "\(self)" }
+    var (value, exponent) = (self, 0)
+    while value < 1 { (value, exponent) = (value * 10, exponent - 1) }
+    while value >= 9.95 { (value, exponent) = (value / 10, exponent + 1) }
+    let tenths = Int((value * 10).rounded())
+    return "\(tenths / 10).\(tenths % 10)e\(exponent)"
   }
 }

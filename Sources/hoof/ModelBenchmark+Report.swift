@@ -1,5 +1,6 @@
 import JSON
 import TensorCore
+import TensorTesting
 import Terminal
 
 extension ModelBenchmark {
@@ -38,7 +39,7 @@ extension ModelBenchmark {
           [
             row.work, row.backend, "\((row.seconds * 1e3).fixed(3)) ms", row.tokensPerSecond.fixed(1),
             (row.bytesPerSecond * 1e-9).fixed(1), (row.flopsPerSecond * 1e-12).fixed(3), "\((100 * row.share).fixed(0)) % \(row.roof)",
-            "\(Float(row.error))",
+            row.error.scientific,
           ]
         }
       }

@@ -79,7 +79,7 @@ private struct SelfTestReport {
     var text = "\(opened.label): \(verdict)\n"
     for group in groups {
       let state = group.failures == 0 ? "agrees" : "WRONG in \(group.failures)"
-      let worst = group.worst > 0 ? ", largest error \(Float(group.worst)) (\(group.worstCase))" : ""
+      let worst = group.worst > 0 ? ", largest error \(group.worst.scientific) (\(group.worstCase))" : ""
       text += "  \(group.name.padded(to: 11))  \("\(group.cases)".padded(to: 4, left: true)) cases  \(state)\(worst)\n"
       for complaint in group.complaints { text += "    \(complaint)\n" }
     }

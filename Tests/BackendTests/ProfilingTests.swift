@@ -42,7 +42,7 @@ import Testing
     let shape = AttentionShape(queryHeads: 2, keyHeads: 1, headDim: 8, scale: 1)
     backend.attention(q: x, k: keys, v: keys, spans, shape, into: out, logSumExp: try Tensor(5, 2, on: backend))
     let entries = backend.profile().entries
-    #expect(entries.first { $0.name == "matmul right f32 [7, 16]" }?.flops == 2 * 5 * 16 * 7)
+    #expect(entries.first { $0.name == "matmul right f32 [7, 16]" }?.flops == Double(2 * 5 * 16 * 7))
     #expect(entries.first { $0.name == "attention" }?.flops == Double(4 * (4 + 5 + 1 + 2 + 3) * 16))
     #expect(entries.first { $0.name == "fill" }?.calls == 3)
   }
