@@ -82,6 +82,6 @@ template <class T, bool along_k, int across, int k_of_tile, int threads> struct 
 };
 
 /// Blocks of a product kernel on one multiprocessor: decoding needs more registers than a second block leaves.
-template <class T> constexpr int blocks_at_once = 2;
-template <> constexpr int blocks_at_once<q8_0> = 1;
-template <> constexpr int blocks_at_once<q4_K> = 1;
+template <class T> inline constexpr int blocks_at_once = 2;
+template <> inline constexpr int blocks_at_once<q8_0> = 1;
+template <> inline constexpr int blocks_at_once<q4_K> = 1;
