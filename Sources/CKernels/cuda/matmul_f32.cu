@@ -27,11 +27,11 @@ HOOF_INLINE void multiply_f32(const float *a, const void *b, float *out, int m, 
   } while (begin < depth.end);
 }
 
-#define HOOF_PRODUCT_F32(name, a_along_k, b_along_k, T)                                                                                               \
-  HOOF_KERNEL __launch_bounds__(F32Tile::threads, blocks_at_once<T>)                                                                                         \
-      name(const float *a, const void *b, float *out, i32 m, i32 n, i32 k, i32 k_share, float beta, i32 flags) {                             \
-    multiply_f32<a_along_k, b_along_k, T>(a, b, out, m, n, k, k_share, beta, flags);                                                         \
-  }                                                                                                                                          \
+#define HOOF_PRODUCT_F32(name, a_along_k, b_along_k, T)                                                                       \
+  HOOF_KERNEL __launch_bounds__(F32Tile::threads, blocks_at_once<T>)                                                          \
+      name(const float *a, const void *b, float *out, i32 m, i32 n, i32 k, i32 k_share, float beta, i32 flags) {              \
+    multiply_f32<a_along_k, b_along_k, T>(a, b, out, m, n, k, k_share, beta, flags);                                          \
+  }                                                                                                                           \
   HOOF_EXPORT(name)
 
 HOOF_PRODUCT_F32(hoof_matmul_right_f32_f32, true, true, float)

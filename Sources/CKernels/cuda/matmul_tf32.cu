@@ -1,5 +1,5 @@
-// Matrix products of f32 activations on the tensor cores in tf32 (--precision tf32): out = op(a)·op(b) + beta·out, b of any type, decoded to
-// f32 and rounded to tf32. A block computes a tile (tile_tf32.h), or the share blockIdx.y of its sum over k, see matmul.cu.
+// Matrix products of f32 activations on the tensor cores in tf32 (--precision tf32): out = op(a)·op(b) + beta·out, b of any type, decoded
+// to f32 and rounded to tf32. A block computes a tile (tile_tf32.h), or the share blockIdx.y of its sum over k, see matmul.cu.
 #include "product.h"
 #include "tile_tf32.h"
 
@@ -20,11 +20,11 @@ HOOF_INLINE void multiply_tf32(const float *a, const void *b, float *out, int m,
   write_tile<Tf32Tile>(shared, tile, ProductOutput(out, m, n, beta, flags), row, column, beta);
 }
 
-#define HOOF_PRODUCT_TF32(name, a_along_k, b_along_k, T)                                                                                               \
-  HOOF_KERNEL __launch_bounds__(Tf32Tile::threads, blocks_at_once<T>)                                                                                        \
-      name(const float *a, const void *b, float *out, i32 m, i32 n, i32 k, i32 k_share, float beta, i32 flags) {                             \
-    multiply_tf32<a_along_k, b_along_k, T>(a, b, out, m, n, k, k_share, beta, flags);                                                        \
-  }                                                                                                                                          \
+#define HOOF_PRODUCT_TF32(name, a_along_k, b_along_k, T)                                                                      \
+  HOOF_KERNEL __launch_bounds__(Tf32Tile::threads, blocks_at_once<T>)                                                         \
+      name(const float *a, const void *b, float *out, i32 m, i32 n, i32 k, i32 k_share, float beta, i32 flags) {              \
+    multiply_tf32<a_along_k, b_along_k, T>(a, b, out, m, n, k, k_share, beta, flags);                                         \
+  }                                                                                                                           \
   HOOF_EXPORT(name)
 
 HOOF_PRODUCT_TF32(hoof_matmul_right_tf32_f32, true, true, float)

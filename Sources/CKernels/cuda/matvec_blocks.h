@@ -1,10 +1,10 @@
-// Products of up to eight rows with Q8_0 and Q4_K weights: out [m, n] = a [m, k]·b [n, k]ᵀ + beta·out, a matter of reading b once.
-// A warp computes two or four columns of out, walking along k in chunks of 1024: a lane decodes 32 neighbours (a Q8_0 block, a sub-block of
-// Q4_K) of each of its rows of b. Bytes come through a ring in shared memory, copied in the background as they lie, 16 bytes at a time where
-// rows allow it (blocks of 34 bytes would cost a memory transaction every two bytes otherwise); a comes the same way, once for the block's four
-// warps, its 16-byte pieces arranged so that neither the copies nor the lanes, 32 elements apart, meet a bank twice.
-// Values are exact f32 (bytes become floats by the exponent trick: two instructions instead of a slow conversion), activations stay as they
-// are, sums are f32: per 32 neighbours, then over chunks, then over lanes.
+// Products of up to eight rows with Q8_0 and Q4_K weights: out [m, n] = a [m, k]·b [n, k]ᵀ + beta·out, a matter of reading b once. A warp
+// computes two or four columns of out, walking along k in chunks of 1024: a lane decodes 32 neighbours (a Q8_0 block, a sub-block of
+// Q4_K) of each of its rows of b. Bytes come through a ring in shared memory, copied in the background as they lie, 16 bytes at a time
+// where rows allow it (blocks of 34 bytes would cost a memory transaction every two bytes otherwise); a comes the same way, once for the
+// block's four warps, its 16-byte pieces arranged so that neither the copies nor the lanes, 32 elements apart, meet a bank twice. Values
+// are exact f32 (bytes become floats by the exponent trick: two instructions instead of a slow conversion), activations stay as they are,
+// sums are f32: per 32 neighbours, then over chunks, then over lanes.
 #pragma once
 #include "blocks.h"
 #include "matvec.h"

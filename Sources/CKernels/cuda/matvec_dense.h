@@ -1,5 +1,5 @@
-// Products of up to eight rows with dense weights: out [m, n] = a [m, k]·b [n, k]ᵀ + beta·out, a matter of reading b once.
-// A block computes four columns of out; its 1, 2 or 4 warps read the four rows of b in pieces of 16 bytes a thread, which gives a thread four
+// Products of up to eight rows with dense weights: out [m, n] = a [m, k]·b [n, k]ᵀ + beta·out, a matter of reading b once. A block
+// computes four columns of out; its 1, 2 or 4 warps read the four rows of b in pieces of 16 bytes a thread, which gives a thread four
 // independent loads at a time and lets it use what it reads of a (from the first-level cache) four times. Products and sums are f32; a
 // thread's sums are added up over the warp and then over the warps in their order.
 #pragma once

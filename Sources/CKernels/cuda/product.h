@@ -90,9 +90,9 @@ private:
   }
 };
 
-/// Writes the sums of a tensor-core tile whose first element is (row, column) of out, through shared memory (m·n floats): out is written in
-/// whole rows of the tile, and the code for types and edges stands here once and not once per fragment. 16-byte pieces are exchanged by a XOR
-/// with the row so that neither the fragments' pairs nor the rows meet a bank twice.
+/// Writes the sums of a tensor-core tile whose first element is (row, column) of out, through shared memory (m·n floats): out is written
+/// in whole rows of the tile, and the code for types and edges stands here once and not once per fragment. 16-byte pieces are exchanged
+/// by a XOR with the row so that neither the fragments' pairs nor the rows meet a bank twice.
 template <class Shape, class Tile>
 HOOF_INLINE void write_tile(unsigned char *shared, const Tile &tile, const ProductOutput &out, int row, int column, float beta) {
   constexpr int pieces = Shape::n / 4, rows_at_once = Shape::threads / pieces;

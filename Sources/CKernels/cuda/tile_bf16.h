@@ -1,12 +1,12 @@
-// A tile of a matrix product on the tensor cores (mma.sync, sm_80): bf16 operands, f32 sums in registers. What the products of matmul.cu and
-// quantized.cu are made of, and what a kernel with an epilogue of its own (the fused LM head) starts from.
+// A tile of a matrix product on the tensor cores (mma.sync, sm_80): bf16 operands, f32 sums in registers. What the products of matmul.cu
+// and quantized.cu are made of, and what a kernel with an epilogue of its own (the fused LM head) starts from.
 //
-// Thread mapping: warps_m × warps_n warps, each with (m / warps_m) × (n / warps_n) of the tile as fragments of 16 × 8. Operands pass through
-// a ring of `stages` slots in shared memory: while slot i is multiplied, cp.async fills slot i + stages - 1. Fragments are double-buffered in
-// registers, and the barrier stands before the last quarter or half of a slot's products, so that the tensor cores have work while warps wait.
-// An operand lies in shared memory as it lies in global memory: rows along k (a of [M, K], b of [N, K]) are read by ldmatrix, rows across k
-// (a of [K, M], b of [K, N]) by ldmatrix.trans. 16-byte pieces of a row are exchanged by a XOR with the row, so that neither the copies nor
-// ldmatrix meet a bank twice.
+// Thread mapping: warps_m × warps_n warps, each with (m / warps_m) × (n / warps_n) of the tile as fragments of 16 × 8. Operands pass
+// through a ring of `stages` slots in shared memory: while slot i is multiplied, cp.async fills slot i + stages - 1. Fragments are
+// double-buffered in registers, and the barrier stands before the last quarter or half of a slot's products, so that the tensor cores
+// have work while warps wait. An operand lies in shared memory as it lies in global memory: rows along k (a of [M, K], b of [N, K]) are
+// read by ldmatrix, rows across k (a of [K, M], b of [K, N]) by ldmatrix.trans. 16-byte pieces of a row are exchanged by a XOR with the
+// row, so that neither the copies nor ldmatrix meet a bank twice.
 // Traffic of shared memory: a warp of 64 × 64 reads 4 KB for 32 products of 8 clocks, half of what a multiprocessor can deliver to four.
 #pragma once
 #include "device.h"
@@ -77,7 +77,8 @@ template <class T, bool along_k, int across, int k_of_tile, int threads> struct 
 #pragma unroll
         for (int i = 0; i < 8; i++) x[i] = rows > 0 && i < columns ? to_float(from[i]) : 0.0f;
         uint4 words;
-        words.x = pack_bf16(x[0], x[1]), words.y = pack_bf16(x[2], x[3]), words.z = pack_bf16(x[4], x[5]), words.w = pack_bf16(x[6], x[7]);
+        words.x = pack_bf16(x[0], x[1]), words.y = pack_bf16(x[2], x[3]);
+        words.z = pack_bf16(x[4], x[5]), words.w = pack_bf16(x[6], x[7]);
         *reinterpret_cast<uint4 *>(slot + Tile::offset(row + pass * row_step, piece)) = words;
       }
     }
@@ -105,8 +106,8 @@ template <class Shape, bool a_along_k, bool b_along_k> struct Bf16Tile {
   static constexpr int m_fragments = warp_m / 16, n_fragments = warp_n / 8, k_steps = Shape::k / 16;
   static_assert(warp_m % 16 == 0 && warp_n % 16 == 0 && k_steps % 2 == 0, "pairs of fragments, an even number of steps");
 
-  /// sum[i][j][e] belongs to row `row(i, e)`, column `column(j, e)` of the tile. A thread's e = 0, 1 and e = 2, 3 are neighbours in a row; four
-  /// threads (lane % 4) hold eight columns of a fragment's row.
+  /// sum[i][j][e] belongs to row `row(i, e)`, column `column(j, e)` of the tile. A thread's e = 0, 1 and e = 2, 3 are neighbours in a
+  /// row; four threads (lane % 4) hold eight columns of a fragment's row.
   float sum[m_fragments][n_fragments][4];
 
   HOOF_INLINE static int warp_row() { return threadIdx.x / 32 / Shape::warps_n * warp_m; }
@@ -170,8 +171,10 @@ template <class Shape, bool a_along_k, bool b_along_k> struct Bf16Tile {
 #pragma unroll
         for (int i = 0; i < m_fragments; i++)
 #pragma unroll
-          for (int j = 0; j < n_fragments; j++)
-            mma_bf16_16x8x16(sum[i][j], of_a[step & last_set][i], of_b[step & last_set][j / 2][j % 2 * 2], of_b[step & last_set][j / 2][j % 2 * 2 + 1]);
+          for (int j = 0; j < n_fragments; j++) {
+            const u32(&pair)[4] = of_b[step & last_set][j / 2];
+            mma_bf16_16x8x16(sum[i][j], of_a[step & last_set][i], pair[j % 2 * 2], pair[j % 2 * 2 + 1]);
+          }
       }
     }
     copy_async_wait<0>();

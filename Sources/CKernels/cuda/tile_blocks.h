@@ -1,8 +1,8 @@
 // Brings tiles of a block-quantised operand into shared memory as bf16, for Bf16Tile::multiply.
 //
-// A thread takes 32 neighbours of one row: a whole Q8_0 block, or one of the eight sub-blocks of a Q4_K block. `store` decodes the raw bytes
-// (9 or 12 registers) and at once starts the loads of the next tile's, which arrive while a whole slot is multiplied. A weight is read from
-// memory once for every tile row of out; no decoded copy of it exists outside the tile.
+// A thread takes 32 neighbours of one row: a whole Q8_0 block, or one of the eight sub-blocks of a Q4_K block. `store` decodes the raw
+// bytes (9 or 12 registers) and at once starts the loads of the next tile's, which arrive while a whole slot is multiplied. A weight is
+// read from memory once for every tile row of out; no decoded copy of it exists outside the tile.
 #pragma once
 #include "blocks.h"
 #include "tile_bf16.h"
@@ -91,12 +91,12 @@ template <class Block, bool along_k, int across, int k_of_tile, int threads> str
     for (int i = 0; i < 4; i++) {
       uint4 words;
       u32 first = raw.quants(2 * i, column), second = raw.quants(2 * i + 1, column);
-      words.x = pack_bf16(raw.value(first, 0, s), raw.value(first, 1, s)), words.y = pack_bf16(raw.value(first, 2, s), raw.value(first, 3, s));
-      words.z = pack_bf16(raw.value(second, 0, s), raw.value(second, 1, s)), words.w = pack_bf16(raw.value(second, 2, s), raw.value(second, 3, s));
+      words.x = pair(first, 0, s), words.y = pair(first, 2, s), words.z = pair(second, 0, s), words.w = pair(second, 2, s);
       if (k_left <= 0) words.x = words.y = words.z = words.w = 0;
       if (along_k && k_left < 32) {
         int left = k_left - 8 * i;
-        words.x = kept(words.x, left), words.y = kept(words.y, left - 2), words.z = kept(words.z, left - 4), words.w = kept(words.w, left - 6);
+        words.x = kept(words.x, left), words.y = kept(words.y, left - 2);
+        words.z = kept(words.z, left - 4), words.w = kept(words.w, left - 6);
       }
       *reinterpret_cast<uint4 *>(slot + Tile::offset(row, group * 4 + i)) = words;
     }
@@ -109,6 +109,9 @@ template <class Block, bool along_k, int across, int k_of_tile, int threads> str
   }
 
 private:
+  HOOF_INLINE static u32 pair(u32 quants, int i, BlockScale s) {
+    return pack_bf16(RawBlock<Block>::value(quants, i, s), RawBlock<Block>::value(quants, i + 1, s));
+  }
   HOOF_INLINE void load() {
     if (k_left > 0) raw.load(data + (i64)line * row_bytes, column, packed);
   }

@@ -1,9 +1,9 @@
 // A tile of a matrix product in plain f32 (FFMA), for --precision f32: 128 × 128, 256 threads with 8 × 8 sums each.
 //
-// Eight steps of k lie in shared memory at a time, both operands as [k][across], twice: while one half is multiplied the next is on its way
-// through registers. A warp covers 32 × 64; a thread's rows and columns are two groups of four, so that a warp reads 64 and 128 consecutive
-// bytes of the operands, 4 loads of 16 bytes for 64 products: half of what shared memory delivers on sm_90 (128 FFMA a clock), a quarter on
-// sm_80. The pad of four words keeps transposing stores (rows along k) off each other's banks.
+// Eight steps of k lie in shared memory at a time, both operands as [k][across], twice: while one half is multiplied the next is on its
+// way through registers. A warp covers 32 × 64; a thread's rows and columns are two groups of four, so that a warp reads 64 and 128
+// consecutive bytes of the operands, 4 loads of 16 bytes for 64 products: half of what shared memory delivers on sm_90 (128 FFMA a
+// clock), a quarter on sm_80. The pad of four words keeps transposing stores (rows along k) off each other's banks.
 #pragma once
 #include "product.h"
 #include "tile_fours.h"

@@ -46,7 +46,8 @@ template <> struct Rows<q4_K> : BlockRows<q4_K> {};
 /// A thread's fours of tiles of an operand, one tile after the other along k. The tile has across · k_of_tile values; see DenseLoader in
 /// tile_bf16.h for the parameters.
 template <class T, bool along_k, int across, int k_of_tile, int threads> struct FourLoader {
-  static constexpr int fours = (along_k ? k_of_tile : across) / 4, rows_at_once = threads / fours, passes = across * k_of_tile / 4 / threads;
+  static constexpr int fours = (along_k ? k_of_tile : across) / 4, rows_at_once = threads / fours;
+  static constexpr int passes = across * k_of_tile / 4 / threads;
   static_assert(threads % fours == 0 && passes > 0, "threads share the tile evenly");
 
   float4 x[passes];
@@ -71,7 +72,8 @@ template <class T, bool along_k, int across, int k_of_tile, int threads> struct 
 #pragma unroll
     for (int i = 0; i < passes; i++) {
       bool exists = along_k ? i * rows_at_once < across_left : i * rows_at_once < k_left;
-      x[i] = Rows<T>::four(data + (i64)(line + i * rows_at_once) * row_bytes, start, !exists ? 0 : along_k ? k_left : across_left, packed);
+      int left = !exists ? 0 : along_k ? k_left : across_left;
+      x[i] = Rows<T>::four(data + (i64)(line + i * rows_at_once) * row_bytes, start, left, packed);
     }
     k_left -= k_of_tile;
     if (along_k)

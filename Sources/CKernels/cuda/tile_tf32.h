@@ -1,5 +1,5 @@
-// A tile of a matrix product on the tensor cores in tf32, for --precision tf32: f32 operands rounded to 10 bits of mantissa on their way into
-// shared memory, f32 sums. 128 × 128, 8 warps of 64 × 32.
+// A tile of a matrix product on the tensor cores in tf32, for --precision tf32: f32 operands rounded to 10 bits of mantissa on their way
+// into shared memory, f32 sums. 128 × 128, 8 warps of 64 × 32.
 //
 // Sixteen steps of k lie in shared memory at a time, each operand as it lies in memory, twice: while one half is multiplied the next is on
 // its way through registers. Rows along k have a pad of 4 words, rows across k one of 8: then the 32 words of a fragment (8 rows × 4 of k)
