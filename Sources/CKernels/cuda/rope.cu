@@ -1,7 +1,7 @@
 // Rotary embedding. A block takes `rowsPerBlock` rows: its threads first put cosine and sine of each of the rows' D/2 angles into shared
 // memory, once for all heads, then rotate pairs in packets of up to 16 bytes; x is read and written once. The angle is position·frequency
-// rounded to f32, as in the models' own code. It is reduced by multiples of π/2 in three steps of fused multiply-adds, the first of which is
-// exact for angles up to 2^24, then polynomials give sine and cosine within 1 ulp of 1: no slow path, no local memory. From f32 to bf16:
+// rounded to f32, as in the models' own code. It is reduced by multiples of π/2 in three steps of fused multiply-adds, the first of which
+// is exact for angles up to 2^24, then polynomials give sine and cosine within 1 ulp of 1: no slow path, no local memory. From f32 to bf16:
 // queries and keys, which their projection leaves in f32 so that they are rounded once.
 #include "vector.h"
 
