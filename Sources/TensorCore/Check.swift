@@ -94,7 +94,7 @@ public enum Check {
     let fits =
       same(x, out) && column(positions, x.rows, .i32) && shape.headDim > 0 && shape.headDim % 2 == 0 && x.columns % shape.headDim == 0
       && frequencies.rows == 1 && frequencies.columns == shape.headDim / 2
-    require(fits && activations(x, out) && floats(frequencies), "rope", [x, positions, frequencies, out])
+    require(fits && types([x, out], "bb", "fb") && floats(frequencies), "rope", [x, positions, frequencies, out])
   }
   public static func swiGLU(_ tensors: Tensor...) {
     require(tensors.allSatisfy { same($0, tensors[0]) && activations($0, tensors[0]) }, "swiGLU", tensors)

@@ -114,7 +114,8 @@ public struct DivergenceRows: Sendable {
 ///     add (a, b, out)                     bbb, bfb, fbf
 ///     multiply (a, b, out)                bbb, bfb
 ///     addScaled (x, y)                    bb, bf
-///     sigmoid, rope, swiGLU(Backward)     all T
+///     sigmoid, swiGLU(Backward)           all T
+///     rope (x, out)                       bb, fb
 ///     matmul                              a bf16 → out f32 or bf16; left: a and b both bf16, out f32
 ///     gatherRows                          out T
 ///     scatterAddRows                      x T, table f32
@@ -135,9 +136,9 @@ public protocol ComputeBackend: AnyObject, Sendable {
   func memory() -> (total: Int, free: Int)
   /// Whether weights of this type can stay as they are; asked once, by the loader. f32 always can.
   func stores(_ dtype: DType) -> Bool
-  /// The type in which a forward pass keeps what flows between ops: normed rows, queries, keys, values, heads, gate, up, the neurons, and the
-  /// hidden rows the LM head reads. bf16 on a GPU in bf16 precision, else f32. The residual stream, statistics, norms' weights, logits,
-  /// losses and gradients of weights are f32 everywhere.
+  /// The type in which a forward pass keeps what flows between ops: normed rows, rotated queries and keys, values, heads, gate, up, the
+  /// neurons, and the hidden rows the LM head reads. bf16 on a GPU in bf16 precision, else f32. Queries and keys before their rotation, the
+  /// residual stream, statistics, norms' weights, logits, losses and gradients of weights are f32 everywhere.
   var activations: DType { get }
   /// The type that matrices stored as `dtype` are kept in here. With bf16 activations floats become bf16 while they are loaded, because tensor
   /// cores multiply nothing else with bf16; quantised types stay what they are.

@@ -23,8 +23,9 @@ extension Tensor {
     return out
   }
 
+  /// → [N, H·D] of the backend's `activations`
   public func rotated(positions: Tensor, frequencies: Tensor, _ shape: RopeShape) throws(BackendError) -> Tensor {
-    let out = try like()
+    let out = try Tensor(rows, columns, backend.activations, on: backend)
     backend.rope(self, positions: positions, frequencies: frequencies, shape, inverse: false, into: out)
     return out
   }

@@ -51,7 +51,7 @@ extension OpCatalogue {
       attention(prompts, heads, in: .bf16), attentionBackward(prompts, heads, in: .bf16),
       attention(Batch(sequences: [(4096, 4096)]), heads, in: .bf16), attention(Batch(sequences: [(1, 4096)]), heads, in: .bf16),
       attention(Batch(sequences: Array(repeating: (1, 2048), count: 8)), heads, in: .bf16),
-      rope(8192, heads: 24, 128, in: .bf16), maskGroups(8192, 24, 128, perRow: false, in: .bf16),
+      rope(8192, heads: 24, 128, to: .bf16), maskGroups(8192, 24, 128, perRow: false, in: .bf16),
     ]
   }
 

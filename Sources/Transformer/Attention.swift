@@ -17,9 +17,13 @@ public struct Attention: Sendable {
   public func heads<G: Graph>(_ x: G.Value, _ layout: PackedLayout, layer: Int, in graph: G) throws(BackendError) -> G.Value {
     let rope = RopeShape(headDim: shape.headDim)
     let normed = try graph.norm(x, weight: graph.parameter(norm), epsilon: epsilon)
-    let q = try graph.rotate(
-      graph.linear(normed, graph.parameter(query)), positions: layout.positions, frequencies: frequencies, rope)
-    let k = try graph.rotate(graph.linear(normed, graph.parameter(key)), positions: layout.positions, frequencies: frequencies, rope)
+    // Scores stand in an exponent: queries and keys are rounded once, by the rotation, not by their projection too.
+    func rotated(_ weight: Tensor) throws(BackendError) -> G.Value {
+      let projected = try graph.linear(normed, graph.parameter(weight), rounded: false)
+      return try graph.rotate(projected, positions: layout.positions, frequencies: frequencies, rope)
+    }
+    let q = try rotated(query)
+    let k = try rotated(key)
     let v = try graph.linear(normed, graph.parameter(value))
     return try graph.visit(Site(layer: layer, point: .headsOut), graph.attend(q: q, k: k, v: v, layout.spans, shape, layer: layer))
   }

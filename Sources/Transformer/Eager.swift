@@ -23,8 +23,8 @@ public struct Eager: Graph {
 
   public func parameter(_ tensor: Tensor) -> Tensor { tensor }
   public func embed(_ ids: Tensor, in table: Tensor) throws(BackendError) -> Tensor { try table.gathered(at: ids) }
-  public func linear(_ x: Tensor, _ weight: Tensor) throws(BackendError) -> Tensor {
-    try x.linear(weight, as: x.backend.activations)
+  public func linear(_ x: Tensor, _ weight: Tensor, rounded: Bool) throws(BackendError) -> Tensor {
+    try x.linear(weight, as: rounded ? x.backend.activations : .f32)
   }
   public func norm(_ x: Tensor, weight: Tensor, epsilon: Float) throws(BackendError) -> Tensor {
     try x.normalized(weight: weight, epsilon: epsilon)

@@ -34,9 +34,10 @@ public protocol Graph {
   func parameter(_ tensor: Tensor) -> Value
   /// table [V, C], ids [N, 1] → [N, C]
   func embed(_ ids: Tensor, in table: Value) throws(BackendError) -> Value
-  /// x [N, K], weight [M, K] → [N, M], an activation
-  func linear(_ x: Value, _ weight: Value) throws(BackendError) -> Value
+  /// x [N, K], weight [M, K] → [N, M], an activation; or f32, unrounded, for an op that makes an activation of it
+  func linear(_ x: Value, _ weight: Value, rounded: Bool) throws(BackendError) -> Value
   func norm(_ x: Value, weight: Value, epsilon: Float) throws(BackendError) -> Value
+  /// x [N, H·D] f32 → an activation
   func rotate(_ x: Value, positions: Tensor, frequencies: Tensor, _ shape: RopeShape) throws(BackendError) -> Value
   /// Attention of layer `layer`; what a graph remembers between passes, it remembers by layer.
   func attend(q: Value, k: Value, v: Value, _ spans: Spans, _ shape: AttentionShape, layer: Int) throws(BackendError) -> Value
@@ -46,4 +47,8 @@ public protocol Graph {
   func add(_ y: Value, through weight: Value, to x: Value, at site: Site) throws(BackendError) -> Value
   /// Hook point; the identity unless somebody asked.
   func visit(_ site: Site, _ x: Value) throws(BackendError) -> Value
+}
+
+extension Graph {
+  func linear(_ x: Value, _ weight: Value) throws(BackendError) -> Value { try linear(x, weight, rounded: true) }
 }

@@ -1,7 +1,8 @@
 // Rotary embedding. A block takes `rowsPerBlock` rows: its threads first put cosine and sine of each of the rows' D/2 angles into shared
-// memory, once for all heads, then rotate pairs in 16-byte packets; x is read and written once. The angle is position·frequency rounded to
-// f32, as in the models' own code. It is reduced by multiples of π/2 in three steps of fused multiply-adds, the first of which is exact for
-// angles up to 2^24, then polynomials give sine and cosine within 1 ulp of 1: no slow path, no local memory.
+// memory, once for all heads, then rotate pairs in packets of up to 16 bytes; x is read and written once. The angle is position·frequency
+// rounded to f32, as in the models' own code. It is reduced by multiples of π/2 in three steps of fused multiply-adds, the first of which
+// is exact for angles up to 2^24, then polynomials give sine and cosine within 1 ulp of 1: no slow path, no local memory. From f32 to bf16:
+// queries and keys, which their projection leaves in f32 so that they are rounded once.
 #include "vector.h"
 
 struct Rotation {
@@ -25,8 +26,8 @@ HOOF_INLINE Rotation rotation(float angle) {
 }
 
 /// Rotates `pairs` pairs whose parts are next to each other (interleaved) or D/2 apart.
-template <bool interleaved, int pairs, class T>
-HOOF_INLINE void rotate(const T *x, T *out, const Rotation *table, i64 at, int i, int half) {
+template <bool interleaved, int pairs, class In, class Out>
+HOOF_INLINE void rotate(const In *x, Out *out, const Rotation *table, i64 at, int i, int half) {
   float a[pairs], b[pairs];
   if constexpr (interleaved) {
     float v[2 * pairs];
@@ -53,7 +54,7 @@ HOOF_INLINE void rotate(const T *x, T *out, const Rotation *table, i64 at, int i
 #pragma unroll
     for (int k = 0; k < pairs; k++) v[2 * k] = a[k], v[2 * k + 1] = b[k];
     if constexpr (pairs == 1) {
-      out[at + 2 * i] = from_float<T>(v[0]), out[at + 2 * i + 1] = from_float<T>(v[1]);
+      out[at + 2 * i] = from_float<Out>(v[0]), out[at + 2 * i + 1] = from_float<Out>(v[1]);
     } else {
       store_packet<2 * pairs>(out + at + 2 * i, v);
     }
@@ -63,8 +64,8 @@ HOOF_INLINE void rotate(const T *x, T *out, const Rotation *table, i64 at, int i
   }
 }
 
-template <bool interleaved, int pairs, class T>
-HOOF_INLINE void rotate_rows(const T *x, T *out, const Rotation *table, i64 row, int count, u32 heads, int half) {
+template <bool interleaved, int pairs, class In, class Out>
+HOOF_INLINE void rotate_rows(const In *x, Out *out, const Rotation *table, i64 row, int count, u32 heads, int half) {
   u32 packets = (u32)half / pairs, perRow = heads * packets;
 #pragma unroll 2
   for (u32 item = threadIdx.x; item < count * perRow; item += blockDim.x) {
@@ -75,9 +76,9 @@ HOOF_INLINE void rotate_rows(const T *x, T *out, const Rotation *table, i64 row,
   }
 }
 
-template <bool interleaved, class T>
+template <bool interleaved, class In, class Out>
 HOOF_INLINE void rope(
-    const T *__restrict__ x, const i32 *__restrict__ positions, const float *__restrict__ frequencies, T *__restrict__ out, i64 rows,
+    const In *__restrict__ x, const i32 *__restrict__ positions, const float *__restrict__ frequencies, Out *__restrict__ out, i64 rows,
     i32 heads, i32 headDim, i32 inverse, i32 rowsPerBlock, Rotation *table) {
   int half = headDim / 2;
   i64 row = (i64)blockIdx.x * rowsPerBlock;
@@ -87,8 +88,8 @@ HOOF_INLINE void rope(
     table[i] = {turn.cosine, inverse ? -turn.sine : turn.sine};
   }
   __syncthreads();
-  constexpr int pairs = packet_width<T> / (interleaved ? 2 : 1);
-  if (half % pairs == 0 && is_aligned(x, 16) && is_aligned(out, 16)) {
+  constexpr int width = packet_width<In, Out>, pairs = interleaved ? width / 2 : width;
+  if (half % pairs == 0 && takes_packets<width>(x) && takes_packets<width>(out)) {
     rotate_rows<interleaved, pairs>(x, out, table, row, count, (u32)heads, half);
   } else {
     rotate_rows<interleaved, 1>(x, out, table, row, count, (u32)heads, half);
@@ -96,15 +97,17 @@ HOOF_INLINE void rope(
 }
 
 /// `table` is rowsPerBlock·D/2 pairs of floats of dynamic shared memory.
-#define ROPE(name, T, interleaved)                                                                                             \
+#define ROPE(name, In, Out, interleaved)                                                                                       \
   HOOF_KERNEL __launch_bounds__(256) hoof_rope_##name(                                                                         \
-      const T *x, const i32 *positions, const float *frequencies, T *out, i64 rows, i32 heads, i32 headDim, i32 inverse,       \
+      const In *x, const i32 *positions, const float *frequencies, Out *out, i64 rows, i32 heads, i32 headDim, i32 inverse,    \
       i32 rowsPerBlock) {                                                                                                      \
     HOOF_DYNAMIC_SHARED(Rotation, table);                                                                                      \
     rope<interleaved>(x, positions, frequencies, out, rows, heads, headDim, inverse, rowsPerBlock, table);                     \
   }                                                                                                                            \
   HOOF_EXPORT(hoof_rope_##name)
-ROPE(halves_f32, float, false)
-ROPE(halves_bf16, bf16, false)
-ROPE(pairs_f32, float, true)
-ROPE(pairs_bf16, bf16, true)
+ROPE(halves_f32_f32, float, float, false)
+ROPE(halves_f32_bf16, float, bf16, false)
+ROPE(halves_bf16_bf16, bf16, bf16, false)
+ROPE(pairs_f32_f32, float, float, true)
+ROPE(pairs_f32_bf16, float, bf16, true)
+ROPE(pairs_bf16_bf16, bf16, bf16, true)
