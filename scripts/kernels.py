@@ -31,8 +31,13 @@ WHEELS = {
 REPORTED = {"compute_80": ["sm_80", "sm_90"], "compute_90a": ["sm_90a"]}
 
 
-def fail(message):
-    raise SystemExit(f"kernels.sh: {message}")
+# Exit status when the compiler cannot be had: nothing is known to be wrong.
+NO_TOOL = 3
+
+
+def fail(message, status=1):
+    print(f"kernels.sh: {message}", file=sys.stderr)
+    raise SystemExit(status)
 
 
 def read(path):
@@ -115,7 +120,7 @@ def tool(kind):
         print(f"fetching {requirement}", file=sys.stderr)
         fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "-d", CACHE, requirement]
         if subprocess.run(fetch).returncode:
-            fail(f"{requirement} cannot be fetched; HOOF_{kind.upper()} may name the tool")
+            fail(f"{requirement} cannot be fetched; HOOF_{kind.upper()} may name the tool", NO_TOOL)
         prefix = requirement.split("==")[0].replace("-", "_")
         wheel = os.path.join(CACHE, next(file for file in os.listdir(CACHE) if file.startswith(prefix) and file.endswith(".whl")))
         if hashlib.sha256(read(wheel)).hexdigest() != digest:

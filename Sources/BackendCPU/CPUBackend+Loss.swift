@@ -32,18 +32,7 @@ extension CPUBackend {
     guard count > 0 else { return }
     let chunk = min(max(1, rowsPerChunk), count)
     let changed = try Tensor(chunk, weight.rows, on: self)
-    var recomputed: Tensor?
-    if case .hidden = reference { recomputed = try Tensor(chunk, weight.rows, on: self) }
-
-    for start in stride(from: 0, to: count, by: chunk) {
-      let part = start..<min(start + chunk, count)
-      let original: Tensor
-      switch reference {
-      case .logits(let logits): original = logits.rows(part)
-      case .hidden(let states):
-        original = recomputed!.rows(0..<part.count)
-        matmul(states.rows(part), weight, transpose: .right, beta: 0, into: original)
-      }
+    try forEachChunk(of: reference, weight: weight, rows: chunk) { part, original in
       let logits = changed.rows(0..<part.count)
       for first in stride(from: 0, to: hidden.rows, by: count) {
         let span = first + part.lowerBound..<first + part.upperBound

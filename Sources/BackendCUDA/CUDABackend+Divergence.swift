@@ -21,31 +21,20 @@ extension CUDABackend {
     let tiles = DivergenceTiles(on: self, hidden: hidden, weight: weight)
     // Parts take no more memory than a chunk of logits would.
     let limit = min(max(128, rowsPerChunk * weight.rows * 4 / (tiles.parts * DivergenceTiles.partBytes)), 16384)
-    let chunk: Int
-    var recomputed: Tensor?
-    switch reference {
-    case .logits: chunk = min(limit, count)
-    case .hidden:
-      chunk = min(rowsPerChunk, limit, count)
-      recomputed = try Tensor(chunk, weight.rows, on: self)
-    }
+    let chunk =
+      switch reference {
+      case .logits: min(limit, count)
+      case .hidden: min(rowsPerChunk, limit, count)
+      }
     let variants = hidden.rows / count
     let together = min(variants, max(1, limit / chunk))
 
-    withScratch(byteCount: together * chunk * (tiles.parts * DivergenceTiles.partBytes + 4)) { scratch in
-      for start in stride(from: 0, to: count, by: chunk) {
-        let part = start..<min(start + chunk, count)
-        let original: Tensor
-        switch reference {
-        case .logits(let logits): original = logits.rows(part)
-        case .hidden(let states):
-          original = recomputed!.rows(0..<part.count)
-          matmul(states.rows(part), weight, transpose: .right, beta: 0, into: original)
-        }
+    try forEachChunk(of: reference, weight: weight, rows: chunk) { part, original in
+      withScratch(byteCount: together * part.count * (tiles.parts * DivergenceTiles.partBytes + 4)) { scratch in
         for first in stride(from: 0, to: variants, by: together) {
           compare(
             original, hidden, weight, targets: targets.rows(part), variants: first..<min(first + together, variants), period: count,
-            start: start, by: tiles, scratch, into: rows)
+            start: part.lowerBound, by: tiles, scratch, into: rows)
         }
       }
     }

@@ -24,18 +24,7 @@ extension ComputeBackend {
     guard count > 0 else { return }
     let chunk = min(rowsPerChunk, count)
     let changed = try Tensor(chunk, weight.rows, on: self)
-    var recomputed: Tensor?
-    if case .hidden = reference { recomputed = try Tensor(chunk, weight.rows, on: self) }
-
-    for start in stride(from: 0, to: count, by: chunk) {
-      let part = start..<min(start + chunk, count)
-      let original: Tensor
-      switch reference {
-      case .logits(let logits): original = logits.rows(part)
-      case .hidden(let states):
-        original = recomputed!.rows(0..<part.count)
-        matmul(states.rows(part), weight, transpose: .right, beta: 0, into: original)
-      }
+    try forEachChunk(of: reference, weight: weight, rows: chunk) { part, original in
       let logits = changed.rows(0..<part.count)
       for first in stride(from: 0, to: hidden.rows, by: count) {
         let span = first + part.lowerBound..<first + part.upperBound
@@ -43,6 +32,24 @@ extension ComputeBackend {
         klDivergence(of: original, from: logits, scale: 1, into: rows.divergences.rows(span), dQ: nil)
         crossEntropy(logits: logits, targets: targets.rows(part), scale: 1, into: rows.losses.rows(span), dLogits: nil)
         rowArgmax(logits, into: rows.winners.rows(span))
+      }
+    }
+  }
+
+  /// What the reference says, `rows` rows at a time [R, V]: kept logits as they are, others recomputed from its hidden rows into one buffer.
+  public func forEachChunk(
+    of reference: DivergenceReference, weight: Tensor, rows: Int, _ body: (Range<Int>, Tensor) -> Void
+  ) throws(BackendError) {
+    var recomputed: Tensor?
+    if case .hidden = reference { recomputed = try Tensor(min(rows, reference.rows), weight.rows, on: self) }
+    for start in stride(from: 0, to: reference.rows, by: rows) {
+      let part = start..<min(start + rows, reference.rows)
+      switch reference {
+      case .logits(let logits): body(part, logits.rows(part))
+      case .hidden(let states):
+        let logits = recomputed!.rows(0..<part.count)
+        matmul(states.rows(part), weight, transpose: .right, beta: 0, into: logits)
+        body(part, logits)
       }
     }
   }

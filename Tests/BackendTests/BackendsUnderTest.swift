@@ -15,7 +15,7 @@ enum BackendsUnderTest {
   /// The CUDA kernels on the emulator: as an A100 and as an H200, lanes first to last and last to first.
   static func emulated(_ precision: Precision, capability: Int, reversed: Bool) throws -> CUDABackend {
     let settings = ["HOOF_EMULATOR_CAPABILITY": "\(capability)", "HOOF_EMULATOR_REVERSE": reversed ? "1" : "0"]
-    return try CUDABackend(.init(precision: precision), driver: EmulatorLibrary(settings).path)
+    return try EmulatorLibrary.open(settings) { try CUDABackend(.init(precision: precision), driver: $0) }
   }
 
   /// The CPU at every instruction set it can run, alone and with three workers, which split most sizes unevenly.

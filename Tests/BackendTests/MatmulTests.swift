@@ -85,9 +85,9 @@ struct MatmulTests {
         let out = try Tensor(m, n, on: backend)
         backend.matmul(try Tensor(a, rows: m, columns: k, on: backend), b, transpose: .right, beta: 0, into: out)
         let got = try out.floats()
-        if let whole { #expect(got == whole, "\(dtype.name), \(threads) threads") } else { whole = got }
         // Below the instruction sets we have kernels for, OpenBLAS multiplies floats, and promises nothing of the kind.
         if dtype == .f32, simd == hoof_simd_scalar { continue }
+        if let whole { #expect(got == whole, "\(dtype.name), \(threads) threads") } else { whole = got }
         let few = try Tensor(20, n, on: backend)
         backend.matmul(try Tensor([Float](a[..<(20 * k)]), rows: 20, columns: k, on: backend), b, transpose: .right, beta: 0, into: few)
         #expect(try few.floats() == [Float](whole![..<(20 * n)]), "\(dtype.name), 20 of \(m) rows")

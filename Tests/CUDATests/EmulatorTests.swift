@@ -11,14 +11,15 @@ import Testing
   private static let noKernels: Comment = "this build has no kernel images: scripts/kernels.sh compiles them"
 
   private func open(_ settings: [String: String] = [:], _ options: BackendRegistry.Options = .init()) throws -> CUDABackend {
-    try CUDABackend(options, driver: EmulatorLibrary(settings).path)
+    try EmulatorLibrary.open(settings) { try CUDABackend(options, driver: $0) }
   }
 
   private func refusal(_ settings: [String: String], _ options: BackendRegistry.Options = .init()) throws -> String {
-    let library = try EmulatorLibrary(settings)
-    do throws(BackendError) {
-      return "opened \(try CUDABackend(options, driver: library.path).name)"
-    } catch { return error.description }
+    try EmulatorLibrary.open(settings) { path in
+      do throws(BackendError) {
+        return "opened \(try CUDABackend(options, driver: path).name)"
+      } catch { return error.description }
+    }
   }
 
   @Test("opens, and says what it is")

@@ -12,6 +12,12 @@ public final class EmulatorLibrary: Sendable {
     try folder.write("driver.so.env", settings.map { "\($0)=\($1)\n" }.joined())
   }
 
+  /// Opens a copy that is gone from the disk afterwards; what was opened keeps it in memory.
+  public static func open<Opened>(_ settings: [String: String] = [:], _ open: (_ path: String) throws -> Opened) throws -> Opened {
+    let library = try EmulatorLibrary(settings)
+    return try withExtendedLifetime(library) { try open(library.path) }
+  }
+
   public static var isHere: Bool { TestFiles.exists(builtPath) }
   public static let absent = "the emulator's library is not beside the tests"
 
