@@ -82,7 +82,7 @@ import Testing
 
   @Test(
     "a device lost in the middle: one error that names the call, the journal stays, and --resume goes on to the same report",
-    arguments: [("cuLaunchKernel", 400), ("cuMemcpyDtoHAsync_v2", 12), ("cuMemAllocAsync", 300)])
+    arguments: [("cuLaunchKernel", 250), ("cuMemcpyDtoHAsync_v2", 28), ("cuMemAllocAsync", 450)])
   func lost(call: String, count: Int) throws {
     let report = folder.file("r.json")
     let run = try gpu(["HOOF_EMULATOR_FAIL": "\(call):\(count):719"]).hoof(ablate(["--backend", "cuda", "-o", report, "-q"]))
@@ -108,7 +108,8 @@ import Testing
       while [ "$(cat r.json.journal 2>/dev/null | wc -l)" -lt 3 ] && kill -0 $process; do sleep 0.01; done
       kill -INT $process; wait $process; echo $?
       """)
-    #expect(stopped.output == "130\n" && stopped.errors.contains("hoof: interrupted; ") && stopped.errors.contains("--resume"), "\(stopped)")
+    #expect(stopped.output == "130\n", "\(stopped.errors)")
+    #expect(stopped.errors.contains("hoof: interrupted; ") && stopped.errors.contains("--resume"), "\(stopped.errors)")
     #expect(folder.names() == ["prompts.txt", "r.json.journal", "tiny"])
     let finished = device.hoof(ablate(["--backend", "cuda", "-o", folder.file("r.json"), "--resume", "-q"]))
     #expect(finished.status == 0, "\(finished.errors)")
