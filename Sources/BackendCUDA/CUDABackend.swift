@@ -25,6 +25,10 @@ public final class CUDABackend: Sendable {
     image: @escaping @Sendable (String) -> UnsafePointer<CChar>? = { hoof_cuda_image($0) },
     cuBLAS: @escaping @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS = { queue throws(BackendError) in try CuBLAS(queue) }
   ) throws(BackendError) {
+    // scripts/kernels.sh writes all of them or none: better now than at the first op, when a study no longer falls back to the CPU.
+    guard image(KernelFile.elementwise.name) != nil else {
+      throw .unavailable(reason: "this build has no kernel images: scripts/kernels.sh compiles them")
+    }
     precision = options.precision ?? .bf16
     queue = try CUDAQueue(driver, device: options.device ?? 0)
     modules = KernelModules(queue, image: image)

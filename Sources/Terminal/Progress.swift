@@ -29,6 +29,12 @@ public final class Progress: Sendable {
     }
   }
 
+  /// A line for a person that stays, above the bar.
+  public func note(_ text: String) {
+    let clear = meter.withLock { isTerminal && $0.hasPrinted && !isQuiet } ? "\r\u{1B}[K" : ""
+    Output.note(clear + text)
+  }
+
   /// Clears the bar; call it before printing anything else. Further calls do nothing.
   public func finish() {
     if isQuiet { return }

@@ -43,7 +43,8 @@ struct ProgressMeter {
     if let label { self.label = label.onOneLine }
   }
 
-  var share: Double { min(1, max(0, done / total)) }
+  /// A sum of many parts falls short of the whole by rounding.
+  var share: Double { done >= total * (1 - 1e-9) ? 1 : max(0, done / total) }
 
   /// What to print now, if anything. Work that is over before anybody wonders prints nothing.
   mutating func text(at now: Double, style: Style) -> String? {

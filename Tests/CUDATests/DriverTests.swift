@@ -88,6 +88,14 @@ extension FakeDriverTests {
       #expect(reason { $0.startCode = 803 }.hasPrefix("the NVIDIA driver does not start: CUDA_ERROR_OTHER"))
     }
 
+    @Test("a build without kernel images, before anything is taken from the driver")
+    func noImages() {
+      FakeDriver.reset()
+      let expected = BackendError.unavailable(reason: "this build has no kernel images: scripts/kernels.sh compiles them")
+      #expect(throws: expected) { try FakeDriver.backend(image: { _ in nil }) }
+      #expect(FakeDriver.counts["cuDevicePrimaryCtxRetain"] == nil)
+    }
+
     @Test("cuBLAS that must be used and is not there")
     func blas() {
       let expected = "cuBLAS was asked for (--cublas on), but none of libcublas can be opened"

@@ -61,11 +61,11 @@ enum FakeDriver {
   }
 
   static func backend(
-    _ options: BackendRegistry.Options = .init(vendorBLAS: .off), blas: hoof_cublas_calls? = nil
+    _ options: BackendRegistry.Options = .init(vendorBLAS: .off), blas: hoof_cublas_calls? = nil,
+    image: @escaping @Sendable (String) -> UnsafePointer<CChar>? = { name in name == "loss" ? nil : UnsafePointer(strdup("// \(name)")) }
   ) throws(BackendError) -> CUDABackend {
     try CUDABackend(
-      options, on: CUDADriver(calls),
-      image: { name in name == "loss" ? nil : UnsafePointer(strdup("// \(name)")) },
+      options, on: CUDADriver(calls), image: image,
       cuBLAS: { queue throws(BackendError) in
         guard let blas else { throw .unavailable(reason: "none of libcublas can be opened") }
         return try CuBLAS(queue, blas, from: "libcublas.so.12")

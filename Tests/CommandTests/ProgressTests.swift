@@ -27,6 +27,14 @@ struct ProgressTests {
     #expect(meter.closing(at: 21, style: .lines) == "cut: stopped at 31 % after 21 s\n")
   }
 
+  @Test("parts that add up to the whole but for rounding are all of it")
+  func rounding() {
+    var meter = ProgressMeter(title: "cut", total: 1, unit: .items("layers"), start: 0)
+    for _ in 0..<10 { meter.advance(0.1, label: nil) }
+    #expect(meter.done < 1 && meter.text(at: 6, style: .lines) == "cut: 100 %, 0.17 layers/s, 0.0 s left\n")
+    #expect(meter.closing(at: 6, style: .lines) == "cut: done after 6.0 s\n")
+  }
+
   @Test("the log of a day's work stays short")
   func longWork() {
     var meter = ProgressMeter(title: "cut", total: 86_400, unit: .items("steps"), start: 0)

@@ -71,14 +71,21 @@ struct AblationRun {
     let progress = Progress("ablating", total: study.totalFlops, unit: .operations, quiet: arguments.has("quiet"))
     let saved = journal.map { "what was measured is in \($0.path); the same command with --resume goes on from there" }
     var left = study.totalFlops
-    let result = try study.run(journal: journal) { piece in
+    func advance(_ piece: StudyProgress) throws {
       if let note = piece.note {
-        Output.note("hoof: \(note)")
+        progress.note("hoof: \(note)")
         return
       }
       left -= piece.flops
       if piece.isKnown { progress.skip(piece.flops) } else { progress.advance(by: piece.flops, label: piece.activity) }
       try Interrupt.check(saved: saved)
+    }
+    let result: AblationStudy.Result
+    do {
+      result = try study.run(journal: journal, monitor: advance)
+    } catch let error as BackendError {
+      // The device is lost to this process, not to the next one.
+      throw CommandError("\(error)", advice: saved)
     }
     // What the greedy search was thought to cost and did not.
     progress.skip(max(0, left))
