@@ -23,7 +23,7 @@ public final class CUDABackend: Sendable {
   init(
     _ options: BackendRegistry.Options, on driver: CUDADriver,
     image: @escaping @Sendable (String) -> UnsafePointer<CChar>? = { hoof_cuda_image($0) },
-    cuBLAS: @escaping @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS = { queue throws(BackendError) in try CuBLAS(queue) }
+    cuBLAS: @escaping @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS = { queue throws(BackendError) in try CuBLAS.open(queue) }
   ) throws(BackendError) {
     precision = options.precision ?? .bf16
     queue = try CUDAQueue(driver, device: options.device ?? 0)
