@@ -71,10 +71,11 @@ final class VendorMatmul: Sendable {
     }
   }
 
-  /// The remembered answer, or that of `compare`, which is nil when the two could not be compared.
+  /// The remembered answer, or that of `compare`, which is nil when the two could not be compared. Such a shape stays ours: asking again
+  /// at each product would empty the memory pool each time, which costs more than either library can win.
   func isFaster(_ shape: Shape, compare: () -> Bool?) -> Bool {
     if let known = decisions.withLock({ $0[shape] }) { return known }
-    guard let faster = compare() else { return false }
+    let faster = compare() ?? false
     decisions.withLock { $0[shape] = faster }
     return faster
   }

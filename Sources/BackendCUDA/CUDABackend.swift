@@ -23,7 +23,7 @@ public final class CUDABackend: Sendable {
   init(
     _ options: BackendRegistry.Options, on driver: CUDADriver,
     image: @escaping @Sendable (String) -> UnsafePointer<CChar>? = { hoof_cuda_image($0) },
-    cuBLAS: @escaping @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS = { queue throws(BackendError) in try CuBLAS(queue) }
+    cuBLAS: @escaping @Sendable (CUDAQueue) throws(BackendError) -> CuBLAS = { queue throws(BackendError) in try CuBLAS.open(queue) }
   ) throws(BackendError) {
     // scripts/kernels.sh writes all of them or none: better now than at the first op, when a study no longer falls back to the CPU.
     guard image(KernelFile.elementwise.name) != nil else {

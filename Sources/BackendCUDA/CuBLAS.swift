@@ -27,19 +27,23 @@ final class CuBLAS: Sendable {
   /// NVIDIA's advice for Hopper. Ours instead of the library's own, so that results do not depend on what else runs.
   private static let workspaceBytes = 32 << 20
 
-  /// Opens HOOF_CUBLAS or the newest library the system has.
-  convenience init(_ queue: CUDAQueue) throws(BackendError) {
+  /// Opens HOOF_CUBLAS, or the newest of the system's libraries that starts: one may be too new for the driver.
+  static func open(_ queue: CUDAQueue) throws(BackendError) -> CuBLAS {
     let paths = getenv("HOOF_CUBLAS").map { [String(cString: $0)] } ?? CuBLAS.libraries
+    var refusal: BackendError?
     for path in paths {
       guard let library = dlopen(path, RTLD_NOW | RTLD_LOCAL) else { continue }
-      var calls = hoof_cublas_calls()
-      if let missing = fillTable(&calls, from: library, names: hoof_cublas_call_name) {
-        throw .unavailable(reason: "\(path) has no \(missing): cuBLAS 11 or newer is needed")
+      do throws(BackendError) {
+        var calls = hoof_cublas_calls()
+        if let missing = fillTable(&calls, from: library, names: hoof_cublas_call_name) {
+          throw .unavailable(reason: "\(path) has no \(missing): cuBLAS 11 or newer is needed")
+        }
+        return try CuBLAS(queue, calls, from: path)
+      } catch {
+        refusal = refusal ?? error
       }
-      try self.init(queue, calls, from: path)
-      return
     }
-    throw .unavailable(reason: "none of \(paths.joined(separator: ", ")) can be opened")
+    throw refusal ?? .unavailable(reason: "none of \(paths.joined(separator: ", ")) can be opened")
   }
 
   init(_ queue: CUDAQueue, _ calls: hoof_cublas_calls, from path: String) throws(BackendError) {

@@ -110,7 +110,7 @@ extension FakeDriverTests {
       #expect(!backend.vendorMatmul(a, half, transpose: .none, beta: 0, into: out, ours: { _ in Issue.record("timed") }))
     }
 
-    @Test("no memory for a second result: the product stays ours, and nothing is remembered as a failure")
+    @Test("no memory for a second result: the product stays ours without asking again, and nothing is remembered as a failure")
     func noMemory() throws {
       let backend = try backend(.auto)
       let a = try DeviceBlock(512 * 512 * 4, on: backend).tensor(.f32, rows: 512, columns: 512)
@@ -118,6 +118,8 @@ extension FakeDriverTests {
       FakeDriver.state.withLock { $0.memoryLimit = $0.used }
       #expect(!backend.vendorMatmul(a, a, transpose: .none, beta: 0, into: a, ours: { _ in Issue.record("timed") }))
       try backend.synchronize()
+      FakeDriver.state.withLock { $0.memoryLimit = .max }
+      #expect(!backend.vendorMatmul(a, a, transpose: .none, beta: 0, into: a, ours: { _ in Issue.record("timed") }))
     }
 
     @Test("dimensions are remembered in steps of a quarter power of two")

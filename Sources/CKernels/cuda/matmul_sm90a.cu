@@ -5,7 +5,8 @@
 // 65536. Traffic per tile and step of 64: (rows + columns)·128 bytes from the second cache for rows·columns/32 cycles of tensor cores; the
 // launcher chooses among tiles by that ratio and by how full the last wave is. Epilogue: from registers straight to global memory; lanes of
 // a quad exchange columns first, so that each stores 16 bytes. Rows of out that are not 16-byte aligned, and bf16 with beta, go by single
-// elements.
+// elements. With beta the old tile is read in a dozen steps one after the other, each of which would wait for memory; so the producer warp
+// fetches it into the second cache while the tile's last buffers are multiplied.
 #include "pipeline_sm90a.h"
 
 /// d[4·j ...] are columns 8·j ... of two rows, eight apart (half 0 and 1); `row` and `column` are those of d[0] in the first lane of the
@@ -98,6 +99,16 @@ HOOF_INLINE void store_elements(const float (&d)[count], bf16 *out, i32 M, i32 N
   }
 }
 
+/// By one warp: what the epilogue will add to comes into the second cache.
+template <class P, class T> HOOF_INLINE void prefetch_tile(const T *out, i32 M, i32 N, int first_row, int first_column) {
+  constexpr int width = 128 / (int)sizeof(T), lines = P::columns / width;
+#pragma unroll 1
+  for (int i = threadIdx.x % 32; i < P::rows * lines; i += 32) {
+    int row = first_row + i / lines, column = first_column + i % lines * width;
+    if (row < M && column < N) prefetch_l2(out + (u64)row * N + column);
+  }
+}
+
 template <class P, class T>
 HOOF_INLINE void matmul_tiles(const TensorMap *a, const TensorMap *b, T *out, i32 M, i32 N, i32 K, float beta) {
   HOOF_DYNAMIC_SHARED(u8, shared);
@@ -108,11 +119,14 @@ HOOF_INLINE void matmul_tiles(const TensorMap *a, const TensorMap *b, T *out, i3
   PipelinePosition<P::stages> position;
   if (threadIdx.x / 128 == P::producer) {
     registers_decrease<40>();
-    if (threadIdx.x % 128 == 0) {
+    if (threadIdx.x % 128 < 32) {
       for (int tile = (int)blockIdx.x; tile < tiles; tile += (int)gridDim.x) {
         int row, column;
         order.at(tile, row, column);
-        pipeline.load(a, b, row * P::rows, column * P::columns, steps, position);
+        if (threadIdx.x % 32 == 0) pipeline.load(a, b, row * P::rows, column * P::columns, steps, position);
+        // Paced by the loads: the products of this tile's last buffers are still to come.
+        __syncwarp();
+        if (beta != 0) prefetch_tile<P>(out, M, N, row * P::rows, column * P::columns);
       }
     }
   } else {
