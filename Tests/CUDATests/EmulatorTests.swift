@@ -11,7 +11,9 @@ import Testing
   .enabled(if: hoof_cuda_image("elementwise") != nil, "this build has no kernel images: scripts/kernels.sh compiles them"))
 struct EmulatorTests {
   private func open(_ settings: [String: String] = [:], _ options: BackendRegistry.Options = .init()) throws -> CUDABackend {
-    try CUDABackend(options, driver: EmulatorLibrary(settings).path)
+    let library = try EmulatorLibrary(settings)
+    // Its file must be there until it is opened.
+    return try withExtendedLifetime(library) { try CUDABackend(options, driver: library.path) }
   }
 
   private func refusal(_ settings: [String: String], _ options: BackendRegistry.Options = .init()) throws -> String {
