@@ -80,7 +80,8 @@ private struct SelfTestReport {
     for group in groups {
       let state = group.failures == 0 ? "agrees" : "WRONG in \(group.failures)"
       let worst = group.worst > 0 ? ", largest error \(group.worst.scientific) (\(group.worstCase))" : ""
-      text += "  \(group.name.padded(to: 11))  \("\(group.cases)".padded(to: 4, left: true)) cases  \(state)\(worst)\n"
+      let count = "\(group.cases)".padded(to: 4, left: true) + (group.cases == 1 ? " case " : " cases")
+      text += "  \(group.name.padded(to: 11))  \(count)  \(state)\(worst)\n"
       for complaint in group.complaints { text += "    \(complaint)\n" }
     }
     return text
