@@ -2,6 +2,7 @@ import Formats
 import JSON
 import TensorCore
 import TestSupport
+import Testing
 import Training
 import Transformer
 
@@ -49,7 +50,7 @@ struct ReferenceRun {
 
   init(_ model: String, _ name: String) throws {
     let runs = try SharedData.json("reference/\(model)/sft.json")["runs"]?.array ?? []
-    guard let run = runs.first(where: { $0["name"]?.string == name }) else { throw TestFiles.Failure(path: name, code: 0) }
+    let run = try #require(runs.first { $0["name"]?.string == name })
     func lists(_ field: String) -> [[Int32]] {
       run[field]?.array?.map { $0.array?.compactMap { $0.int.map(Int32.init) } ?? [] } ?? []
     }
@@ -57,7 +58,7 @@ struct ReferenceRun {
     batch = Batch(sequences: lists("input_ids"), targets: lists("labels").map { $0.dropFirst().map { max($0, -1) } + [-1] })
     loss = run["loss_before_each_step"]?.array?.first?.double ?? .nan
     gradientNorm = run["grad_norm_before_each_step"]?.array?.first?.double ?? .nan
-    gradientNorms = run["grad_norm_per_tensor_step0"]?.object?.reduce(into: [:]) { $0[$1.key] = $1.value.double } ?? [:]
+    gradientNorms = run["grad_norm_per_tensor_step0"]?.object?.members.reduce(into: [:]) { $0[$1.0] = $1.1.double } ?? [:]
   }
 }
 

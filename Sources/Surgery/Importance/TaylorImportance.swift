@@ -3,15 +3,20 @@ import TensorCore
 import Training
 import Transformer
 
-/// First-order importance of MLP neurons and query heads: how much the loss would change if they were gone, says its gradient. L is the mean
-/// next-token cross-entropy over the calibration prompts.
+/// First-order importance of MLP neurons and query heads: what the loss's gradient says about their absence. L is the mean next-token
+/// cross-entropy over the calibration prompts.
 ///
-/// DOC
+/// `taylor` is the form `activations`: it ranks as measurement does, where the weights' form does not. Spearman's ρ on stories260K and
+/// talespin-tiny (32 prompts, 1,706 and 1,545 tokens at most 64 long) with the KL of removing one head: 0.93 and 0.97, the weights' form 0.34
+/// and 0.86; with the KL of removing one neuron: 0.33 and 0.80 against 0.20 and 0.76. KL after the least 20 % of the neurons of every layer are
+/// gone: 0.55 and 0.21, against 0.62 and 0.30, and 0.92 and 0.60 at random. At a minimum of the loss the signed terms cancel over tokens: if they are
+/// summed over a prompt before their size is taken, as in arXiv 1905.10650 (and, over positions, in 1611.06440), ρ for heads falls
+/// to 0.59 and 0.82, and over all prompts to 0.12 and 0.37. So here every token's size counts.
 public struct TaylorImportance: Sendable, Equatable {
   /// What the loss is expanded in.
   public enum Form: Sendable, CaseIterable {
     /// The outputs: of neuron i its activation a_i (input of the down projection), of head h its D columns of the output projection's input.
-    /// Σ_prompts |Σ_tokens a·∂L/∂a|
+    /// Σ_tokens |a·∂L/∂a|, a head's product summed over its columns (Molchanov et al., arXiv 1611.06440, token by token).
     case activations
     /// The coupled weights: Σ |w·∂L/∂w|, LLM-Pruner's `param_first` summed over the group (arXiv 2305.11627). Of neuron i: row i of gate and
     /// up, column i of down. Of head h: its D rows of q, its D columns of o, and an equal share of the rows of k and v that its group of heads

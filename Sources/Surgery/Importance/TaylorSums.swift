@@ -4,16 +4,15 @@ import Transformer
 
 /// First-order terms of one layer, summed as `TaylorImportance` says.
 extension BackwardPass {
-  /// Σ_prompts |Σ_tokens a·∂L/∂a| of the layer's neurons and heads, on the way through it; nil for a cut sublayer.
+  /// Σ_tokens |a·∂L/∂a| of the layer's neurons and heads, on the way through it; nil for a cut sublayer.
   mutating func stepWithSums(_ layer: DecoderLayer) throws(BackendError) -> (neurons: [Double]?, heads: [Double]?) {
-    let layout = group.layout
     var sums: (neurons: [Double]?, heads: [Double]?) = (nil, nil)
     try step(into: Gradients(of: []), at: [.mlpHidden, .headsOut]) { (tape, site, x) throws(BackendError) in
       tape.watch(x) { (gradient) throws(BackendError) in
         if site.point == .mlpHidden {
-          sums.neurons = try gradient.sums(with: x.tensor, groups: gradient.columns, layout)
+          sums.neurons = try gradient.products(with: x.tensor, groups: gradient.columns).absoluteSums()
         } else {
-          sums.heads = try gradient.sums(with: x.tensor, groups: layer.attention!.shape.queryHeads, layout)
+          sums.heads = try gradient.products(with: x.tensor, groups: layer.attention!.shape.queryHeads).absoluteSums()
         }
       }
       return x
@@ -23,23 +22,28 @@ extension BackwardPass {
 }
 
 extension Tensor {
-  /// dOut [N, G·D] and x alike → of each column group Σ_sequences |Σ x ⊙ dOut|: what a mask's gradient would be, for each sequence apart.
-  fileprivate func sums(with x: Tensor, groups: Int, _ layout: PackedLayout) throws(BackendError) -> [Double] {
-    let mask = try Tensor(1, groups, on: backend)
-    backend.fill(mask, with: 1)
-    let dMasks = try Tensor(layout.lengths.count, groups, on: backend)
-    backend.fill(dMasks, with: 0)
-    let scratch = try like()
-    var start = 0
-    for (sequence, length) in layout.lengths.enumerated() {
-      let span = start..<start + length
-      backend.maskGroupsBackward(
-        rows(span), x: x.rows(span), mask: mask, dx: scratch.rows(span), dMask: dMasks.rows(sequence..<sequence + 1))
-      start += length
+  /// dOut [N, G·D] and x alike → Σ_D x ⊙ dOut of each row and column group, [N, G]: the gradient of a mask of ones.
+  fileprivate func products(with x: Tensor, groups: Int) throws(BackendError) -> Tensor {
+    let product = try like()
+    guard groups < columns else {
+      backend.multiply(self, x, into: product)
+      return product
     }
-    var sums = [Double](repeating: 0, count: groups)
-    for (index, value) in try dMasks.floats().enumerated() { sums[index % groups] += Double(abs(value)) }
-    return sums
+    let (mask, dMask) = (try Tensor(rows, groups, on: backend), try Tensor(rows, groups, on: backend))
+    backend.fill(mask, with: 1)
+    backend.fill(dMask, with: 0)
+    backend.maskGroupsBackward(self, x: x, mask: mask, dx: product, dMask: dMask)
+    return dMask
+  }
+
+  /// Σ |x| of each column.
+  fileprivate func absoluteSums() throws(BackendError) -> [Double] {
+    let out = try Tensor(ActivationStatistic.allCases.count, columns, on: backend)
+    let weights = try Tensor(rows, 1, on: backend)
+    backend.fill(weights, with: 1)
+    backend.activationStatistics(self, rowWeights: weights, threshold: 0, into: out)
+    let row = ActivationStatistic.absoluteSum.rawValue
+    return try out.rows(row..<row + 1).floats().map(Double.init)
   }
 }
 

@@ -1,0 +1,121 @@
+import BackendCPU
+import Evaluation
+import JSON
+import Surgery
+import TensorCore
+import TestSupport
+import Testing
+import Transformer
+
+/// Taylor importance on real models.
+@Suite(.enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)))
+struct TaylorTests {
+  static func prompts(_ name: String) throws -> [[Int32]] {
+    ReferenceModels.lists(try SharedData.json("reference/\(name)/ablation.json")["prompt_ids"])
+  }
+
+  static func importance(
+    _ model: Llama, _ prompts: [[Int32]], _ form: TaylorImportance.Form, groups: [Range<Int>]? = nil,
+    monitor: AblationStudy.Monitor = { _ in }
+  ) throws -> TaylorImportance {
+    var plan = StudyPlan(lengths: prompts.map(\.count), config: model.config, budget: 1 << 30)
+    if let groups { plan.groups = groups }
+    return try TaylorImportance(model, prompts: prompts, form: form, plan: plan, monitor: monitor)
+  }
+
+  struct Expected: Sendable {
+    let form: TaylorImportance.Form
+    let layer: Int
+    /// Neurons 0, 1 and 100.
+    let neurons: [Double]
+    let neuronSum: Double
+    let heads: [Double]
+  }
+
+  /// talespin-tiny, the first four prompts of its ablation reference, in float64 with JAX 0.10: the model written down once more in
+  /// jax.numpy, `jax.grad` with respect to the weights, and to masks of ones per prompt on the heads' outputs and the neurons.
+  static let expected = [
+    Expected(
+      form: .weights, layer: 0, neurons: [0.0471430692, 0.143698271, 0.0535066957], neuronSum: 25.9193917,
+      heads: [1.58017014, 2.02461973, 0.29832152, 0.307614365, 0.628417269, 0.767748931, 0.362441846, 0.339364601]),
+    Expected(
+      form: .weights, layer: 3, neurons: [0.0443674738, 0.0254588064, 0.0123765376], neuronSum: 9.34199771,
+      heads: [0.93155064, 0.939546718, 0.503316057, 0.566350516, 0.695711615, 0.654823103, 0.799731035, 0.810441348]),
+    Expected(
+      form: .weights, layer: 7, neurons: [0.0434768151, 0.0818765267, 0.067167608], neuronSum: 17.4692279,
+      heads: [0.761750078, 0.686024642, 1.06427476, 0.835262096, 0.629864478, 0.580370858, 0.778408608, 0.691836094]),
+    Expected(
+      form: .activations, layer: 0, neurons: [0.00445577724, 0.0208512995, 0.00273761867], neuronSum: 2.39765391,
+      heads: [0.0367407529, 0.0441146539, 0.0219164888, 0.00752425484, 0.0149046396, 0.03982191, 0.0147693161, 0.0058702061]),
+    Expected(
+      form: .activations, layer: 3, neurons: [0.00330254296, 0.000496210231, 0.000717937164], neuronSum: 0.63656366,
+      heads: [0.02155316, 0.0261876309, 0.0108770449, 0.0180680169, 0.0268633875, 0.0170700246, 0.00746482922, 0.0178183702]),
+    Expected(
+      form: .activations, layer: 7, neurons: [0.000882551099, 0.0048295962, 0.00522510726], neuronSum: 1.14313015,
+      heads: [0.0182532334, 0.00848242679, 0.0504899982, 0.0242045687, 0.0146552608, 0.0350881526, 0.0155005323, 0.0145935536]),
+  ]
+
+  @Test("both forms agree with JAX in float64", arguments: TaylorImportance.Form.allCases)
+  func reference(form: TaylorImportance.Form) throws {
+    let model = try ReferenceModels.open("talespin-tiny", on: CPUBackend())
+    let found = try Self.importance(model, Array(Self.prompts("talespin-tiny").prefix(4)), form)
+    for expected in Self.expected where expected.form == form {
+      let neurons = found.neurons[expected.layer]
+      let pairs =
+        zip([0, 1, 100].map { neurons[$0] }, expected.neurons) + [(neurons.reduce(0, +), expected.neuronSum)]
+        + zip(found.heads[expected.layer], expected.heads)
+      // float32 against float64; a single neuron's sum over tokens may cancel.
+      for (value, reference) in pairs { #expect(relativeError(value, reference, floor: 1e-3) < 1e-4, "layer \(expected.layer)") }
+    }
+  }
+
+  @Test("groups of prompts change no score", arguments: TaylorImportance.Form.allCases)
+  func groups(form: TaylorImportance.Form) throws {
+    let model = try ReferenceModels.open("stories260K", on: CPUBackend())
+    let prompts = Array(try Self.prompts("stories260K").prefix(6))
+    let whole = try Self.importance(model, prompts, form)
+    let cut = try Self.importance(model, prompts, form, groups: [0..<1, 1..<4, 4..<6])
+    for layer in model.layers.indices {
+      for (a, b) in zip(whole.neurons[layer] + whole.heads[layer], cut.neurons[layer] + cut.heads[layer]) {
+        // f32 sums in another order, of terms that partly cancel.
+        #expect(relativeError(a, b, floor: 1e-3) < 1e-4)
+      }
+    }
+  }
+
+  @Test("memory that runs out halves the groups and is said; the scores stay", arguments: TaylorImportance.Form.allCases)
+  func shrinking(form: TaylorImportance.Form) throws {
+    let prompts = Array(try Self.prompts("stories260K").prefix(8))
+    let expected = try Self.importance(ReferenceModels.open("stories260K", on: CPUBackend()), prompts, form)
+    let device = SmallDevice(CPUBackend())
+    let model = try ReferenceModels.open("stories260K", on: device)
+    // The neurons of 8 prompts take 300 KB, the gradient of a matrix 44 KB.
+    device.limit = 100 << 10
+    var (notes, flops) = (0, 0.0)
+    let found = try Self.importance(model, prompts, form) {
+      notes += $0.note == nil ? 0 : 1
+      flops += $0.flops
+    }
+    #expect(notes > 0)
+    #expect(abs(flops / TaylorImportance.flops(model.config, lengths: prompts.map(\.count), form: form) - 1) < 1e-9)
+    for layer in model.layers.indices {
+      for (a, b) in zip(found.neurons[layer] + found.heads[layer], expected.neurons[layer] + expected.heads[layer]) {
+        #expect(relativeError(a, b, floor: 1e-3) < 1e-4)
+      }
+    }
+    device.limit = 10 << 10
+    #expect(throws: StudyError.self) { try Self.importance(model, prompts, form) }
+  }
+
+  @Test("heads that matter by their gradient are those whose absence is measured to matter", arguments: ["stories260K", "talespin-tiny"])
+  func correlation(name: String) throws {
+    let model = try ReferenceModels.open(name, on: CPUBackend())
+    let prompts = try Self.prompts(name)
+    let measured = try SharedData.json("reference/\(name)/ablation.json")["heads"]?.array?.compactMap { $0["mean_kl"]?.double } ?? []
+    for form in TaylorImportance.Form.allCases {
+      let heads = try Self.importance(model, prompts, form).heads.flatMap { $0 }
+      let correlation = try #require(RankCorrelation(heads, measured))
+      print("\(name), \(form): Spearman \(correlation.spearman) with the KL of removing single heads")
+    }
+  }
+}
