@@ -33,7 +33,7 @@ struct TaylorTests {
   }
 
   /// talespin-tiny, the first four prompts of its ablation reference, in float64 with JAX 0.10: the model written down once more in
-  /// jax.numpy, `jax.grad` with respect to the weights, and to masks of ones per prompt on the heads' outputs and the neurons.
+  /// jax.numpy, `jax.grad` with respect to the weights, and to masks of ones, one for every token, on the heads' outputs and the neurons.
   static let expected = [
     Expected(
       form: .weights, layer: 0, neurons: [0.0471430692, 0.143698271, 0.0535066957], neuronSum: 25.9193917,
@@ -45,14 +45,14 @@ struct TaylorTests {
       form: .weights, layer: 7, neurons: [0.0434768151, 0.0818765267, 0.067167608], neuronSum: 17.4692279,
       heads: [0.761750078, 0.686024642, 1.06427476, 0.835262096, 0.629864478, 0.580370858, 0.778408608, 0.691836094]),
     Expected(
-      form: .activations, layer: 0, neurons: [0.00445577724, 0.0208512995, 0.00273761867], neuronSum: 2.39765391,
-      heads: [0.0367407529, 0.0441146539, 0.0219164888, 0.00752425484, 0.0149046396, 0.03982191, 0.0147693161, 0.0058702061]),
+      form: .activations, layer: 0, neurons: [0.0135396782, 0.0429015147, 0.0139874094], neuronSum: 7.31461824,
+      heads: [0.249617123, 0.418851292, 0.0524825312, 0.0449855433, 0.0958314525, 0.156438, 0.0497896379, 0.0531731545]),
     Expected(
-      form: .activations, layer: 3, neurons: [0.00330254296, 0.000496210231, 0.000717937164], neuronSum: 0.63656366,
-      heads: [0.02155316, 0.0261876309, 0.0108770449, 0.0180680169, 0.0268633875, 0.0170700246, 0.00746482922, 0.0178183702]),
+      form: .activations, layer: 3, neurons: [0.0119536886, 0.00685950793, 0.00393295998], neuronSum: 2.63613426,
+      heads: [0.121851826, 0.144822197, 0.060827283, 0.0740152164, 0.106257265, 0.0948644716, 0.104517507, 0.123401671]),
     Expected(
-      form: .activations, layer: 7, neurons: [0.000882551099, 0.0048295962, 0.00522510726], neuronSum: 1.14313015,
-      heads: [0.0182532334, 0.00848242679, 0.0504899982, 0.0242045687, 0.0146552608, 0.0350881526, 0.0155005323, 0.0145935536]),
+      form: .activations, layer: 7, neurons: [0.0103214219, 0.0202465832, 0.0171533815], neuronSum: 4.00745852,
+      heads: [0.102559003, 0.0750923585, 0.182546778, 0.106631094, 0.093705891, 0.0889441967, 0.0956847623, 0.0649748164]),
   ]
 
   @Test("both forms agree with JAX in float64", arguments: TaylorImportance.Form.allCases)
@@ -64,7 +64,7 @@ struct TaylorTests {
       let pairs =
         zip([0, 1, 100].map { neurons[$0] }, expected.neurons) + [(neurons.reduce(0, +), expected.neuronSum)]
         + zip(found.heads[expected.layer], expected.heads)
-      // float32 against float64; a single neuron's sum over tokens may cancel.
+      // float32 against float64; small scores are sums of small terms.
       for (value, reference) in pairs { #expect(relativeError(value, reference, floor: 1e-3) < 1e-4, "layer \(expected.layer)") }
     }
   }
@@ -112,10 +112,13 @@ struct TaylorTests {
     let model = try ReferenceModels.open(name, on: CPUBackend())
     let prompts = try Self.prompts(name)
     let measured = try SharedData.json("reference/\(name)/ablation.json")["heads"]?.array?.compactMap { $0["mean_kl"]?.double } ?? []
+    var found: [TaylorImportance.Form: Double] = [:]
     for form in TaylorImportance.Form.allCases {
       let heads = try Self.importance(model, prompts, form).heads.flatMap { $0 }
-      let correlation = try #require(RankCorrelation(heads, measured))
-      print("\(name), \(form): Spearman \(correlation.spearman) with the KL of removing single heads")
+      found[form] = try #require(RankCorrelation(heads, measured)).spearman
     }
+    print("Taylor \(name): Spearman with the KL of removing single heads \(found)")
+    // 0.934 and 0.971 against 0.336 and 0.861, says JAX.
+    #expect(found[.activations]! > 0.93 && found[.activations]! > found[.weights]!)
   }
 }
