@@ -76,7 +76,7 @@ extension Inspection {
     source.history.enumerated().map { step, entry in
       var parts: [String] = []
       if let before = entry["layers_before"]?.int, let kept = entry["kept_layers"]?.array {
-        parts.append("\(before) → \(kept.count) layers, kept \(Inspection.ranges(kept.compactMap(\.int)))")
+        parts.append("\(before) → \(kept.count) layers, kept \(IndexRanges.text(kept.compactMap(\.int)))")
       }
       let told = ["method", "layers_before", "kept_layers", "original_layers"]
       for (name, value) in entry.object?.members.map(\.self) ?? [] where !told.contains(name) {
@@ -84,19 +84,6 @@ extension Inspection {
       }
       return "  \(step + 1). \(entry["method"]?.string ?? "?"): \(parts.joined(separator: "; "))".onOneLine + "\n"
     }.joined()
-  }
-
-  /// [0, 1, 2, 5] → "0-2, 5", as the options take them.
-  static func ranges(_ indices: [Int]) -> String {
-    var runs: [ClosedRange<Int>] = []
-    for index in indices {
-      if let last = runs.last, last.upperBound + 1 == index {
-        runs[runs.count - 1] = last.lowerBound...index
-      } else {
-        runs.append(index...index)
-      }
-    }
-    return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ", ")
   }
 
   private var tensorTable: String {

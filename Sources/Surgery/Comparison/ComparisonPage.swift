@@ -1,0 +1,84 @@
+import Formats
+
+/// A comparison as one HTML page that needs nothing but itself, in the look of the ablation report's.
+public enum ComparisonPage {
+  public static func html(_ table: ComparisonTable) -> String {
+    let plots = ComparisonPlots(table)
+    return Markup.page(
+      title: "Cuts of \(Markup.modelName(table.base.path))",
+      note: "What each cut costs in predictions, and what it gains in speed and size.", facts: facts(table), style: css,
+      main: Markup.summary(table.findings) + plotSection(plots) + tableSection(table),
+      footer:
+        "Perplexity over \(table.conditions.perplexityProtocol). KL is the mean over positions of KL(base ‖ cut), in nats. Tokens per "
+        + "second: mean ± sample standard deviation over rounds in which every model ran once; speed-up: median of the rounds' ratios to the "
+        + "base, and the range of their middle half. Layers count from 0.")
+  }
+
+  private static func facts(_ table: ComparisonTable) -> [(String, String?)] {
+    let conditions = table.conditions
+    return [
+      ("Base", table.base.path), ("Layers", "\(table.base.layers)"), ("Parameters", NumberText.grouped(table.base.parameters)),
+      ("Size", size(table.base.bytes)), ("Text", conditions.dataPath), ("Protocol", conditions.perplexityProtocol),
+      ("Scored tokens", NumberText.grouped(conditions.scoredTokens)),
+      ("Base perplexity", NumberText.significant(table.base.outcome.perplexity, 4)),
+      ("Prefill", "\(table.base.prefill.tokens) tokens"),
+      ("Decode", "\(table.base.decode.tokens) tokens behind \(conditions.prefixTokens)"),
+      ("Rounds", "\(conditions.runs) after \(conditions.warmUp) to warm up"), ("Backend", conditions.backend),
+      ("Time", NumberText.seconds(table.seconds)),
+    ]
+  }
+
+  private static func plotSection(_ plots: ComparisonPlots) -> String {
+    Markup.section(
+      "plots", "Cost against gain",
+      note: "Each point is a model, labelled with what was removed where there is room; a line joins the cuts of one method. Ringed points "
+        + "lie on the Pareto front, the dotted line: no other model is better at both. Whiskers: ± one standard deviation.",
+      plots.legend + "<div class=\"panels scatters comparison\">\(plots.scatters.map { $0.svg() }.joined())</div>")
+  }
+
+  private static func tableSection(_ table: ComparisonTable) -> String {
+    let head = [
+      "model", "layers", "removed layers", "parameters", "size", "perplexity", "Δ", "KL, nats", "± s.e.", "same top token",
+      "prefill, tokens/s", "decode, tokens/s", "speed-up of prefill", "speed-up of decode", "Pareto",
+    ]
+    let rows = table.rows.enumerated().map { index, row in
+      [
+        row.name, "\(row.layers)", IndexRanges.text(row.removedLayers ?? []), NumberText.grouped(row.parameters), size(row.bytes),
+        NumberText.significant(row.outcome.perplexity, 4), index == 0 ? "" : ComparisonTable.change(table.perplexityChange(of: row)),
+        NumberText.significant(row.outcome.meanDivergence), NumberText.significant(row.outcome.divergenceStandardError, 2),
+        NumberText.percent(row.outcome.agreement), rate(row.prefill), rate(row.decode), gain(row.prefill, table.base.prefill),
+        gain(row.decode, table.base.decode), table.merits(of: index).map(\.rawValue).joined(separator: ", "),
+      ]
+    }
+    return Markup.section(
+      "numbers", "All numbers",
+      note: "Pareto: on the front of perplexity and decoding speed (speed), or of perplexity and bytes (size).",
+      Markup.table(caption: "Every model", head: head, rows: rows))
+  }
+
+  private static func rate(_ speed: Throughput) -> String {
+    "\(NumberText.significant(speed.mean, 4)) ± \(NumberText.significant(speed.deviation, 2))"
+  }
+
+  private static func gain(_ own: Throughput, _ base: Throughput) -> String {
+    let gain = own.speedUp(over: base)
+    return "\(NumberText.fixed(gain.median, 2)) (\(NumberText.fixed(gain.lower, 2))–\(NumberText.fixed(gain.upper, 2)))"
+  }
+
+  static func size(_ bytes: Int) -> String {
+    let (value, unit) = bytes < 1 << 30 ? (Double(bytes) / 0x1p20, "MiB") : (Double(bytes) / 0x1p30, "GiB")
+    return "\(NumberText.significant(value)) \(unit)"
+  }
+
+  /// What the ablation report's page has no use for.
+  private static let css = """
+    :root { --s0: #0b64a8; --s1: #c95a05; --s2: #1a7f4b; --s3: #9b3fa5; --s4: #b3261e; --s5: #8a6d00; --s6: #0b7f88; --s7: #626b76 }
+    @media screen and (prefers-color-scheme: dark) {
+      :root { --s0: #5fb0f0; --s1: #f09a4a; --s2: #5cc68d; --s3: #d18be0; --s4: #ff8a80; --s5: #d9b84a; --s6: #55c9d2; --s7: #a8b1bc }
+    }
+    \((0..<ComparisonPlots.colours).map { ".s\($0) { fill: var(--s\($0)) } .trace.s\($0) { stroke: var(--s\($0)) }" }.joined(separator: "\n"))
+    .trace { fill: none; stroke-opacity: .45; stroke-width: 1.2 } .base { fill: var(--ink) } .file { fill: var(--soft) }
+    .front { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 1.5 3.5; stroke-linecap: round }
+    .ring { fill: none; stroke: var(--ink); stroke-width: 1 } .comparison svg .tag { font-size: 11px }
+    """
+}
