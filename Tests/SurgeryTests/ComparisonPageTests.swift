@@ -87,7 +87,7 @@ struct ComparisonPageTests {
   private static func labels(_ svg: String, size: Double) throws -> [Box] {
     try svg.split(separator: "<text class=\"tag\"").dropFirst().map { piece in
       func attribute(_ name: String) -> String? {
-        piece.split(separator: "\(name)=\"", maxSplits: 1).dropFirst().first.map { String($0.prefix { $0 != "\"" }) }
+        piece.split(separator: "\(name)=\"", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first.map { String($0.prefix { $0 != "\"" }) }
       }
       let text = piece.drop { $0 != ">" }.dropFirst().prefix { $0 != "<" }
       let (x, y) = (try #require(attribute(" x").flatMap(Double.init)), try #require(attribute(" y").flatMap(Double.init)))

@@ -68,8 +68,8 @@ struct Contender {
   /// Whether it is the very same model: two methods may choose the same layers, which need not be measured twice.
   func isTwin(of other: Contender) -> Bool {
     guard case .plan(let own) = origin, case .plan(let theirs) = other.origin else { return false }
-    // Where everything is copied, what stays of the source decides.
-    return own.originalLayers == theirs.originalLayers && own.copiesAll && theirs.copiesAll
+    // Then nothing but the layers that stay decides.
+    return own.originalLayers == theirs.originalLayers && own.takesWholeTensors && theirs.takesWholeTensors
   }
 
   /// - Parameter base: loaded; what a plan leaves as it is, is shared with it.
@@ -82,5 +82,6 @@ struct Contender {
 }
 
 extension ModelImport {
-  fileprivate var copiesAll: Bool { items.allSatisfy { $0.copied != nil } }
+  /// No tensor is cut or computed; norms may get another type.
+  fileprivate var takesWholeTensors: Bool { items.allSatisfy { $0.source.map(\.shape) == $0.shape } }
 }
