@@ -103,7 +103,7 @@ struct CompareCommandTests {
       (["--strategies", "tail:x"], "'tail:x': expected a number of layers"), (["--strategies", "tail"], "--drop is missing"),
       (["--strategies", "tail:1,tail:1"], "'tail −1' is there twice"), (["--drop", "1"], "nothing to compare"),
       ([Example.model, "--drop", "1"], "--drop goes with --strategies"),
-      (["--strategies", "tail:1", "--window", "100000"], "has room for"),
+      (["--strategies", "tail:1", "--window", "100000"], "in a context of 512 tokens"),
       (["--strategies", "tail:1", "--prompt-tokens", "100000"], "--prompt-tokens 100000: the models' context"),
       (["--strategies", "tail:1", "--json", "--format", "csv"], "exclude each other"),
     ])

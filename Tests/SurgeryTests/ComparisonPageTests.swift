@@ -57,8 +57,8 @@ struct ComparisonPageTests {
     let page = ComparisonPage.html(ComparisonSamples.usual)
     func count(_ text: String) -> Int { page.split(separator: text, omittingEmptySubsequences: false).count - 1 }
     #expect(count("<th scope=\"row\">") == 6)
-    // Four drawings of six models: the base, one file, two cuts by tail (circles of colour 0) and by greedy (squares of colour 1).
-    #expect(count("<circle class=\"base\"") == 4 + 1 && count("<circle class=\"file\"") == 4 + 1)
+    // Four drawings of six models: the base (in those of perplexity), one file, two cuts by tail (circles of colour 0) and by greedy (squares of colour 1).
+    #expect(count("<circle class=\"base\"") == 2 + 1 && count("<circle class=\"file\"") == 4 + 1)
     #expect(count("<circle class=\"s0\"") == 8 + 1 && count("<rect class=\"s1\"") == 8 + 1)
     #expect(count("class=\"ring\"") == 6 && count("class=\"front\"") == 2, "three on each front")
     #expect(page.contains("<title>Cuts of base</title>") && page.contains("windows of 256 behind a begin token"))
@@ -87,7 +87,9 @@ struct ComparisonPageTests {
   private static func labels(_ svg: String, size: Double) throws -> [Box] {
     try svg.split(separator: "<text class=\"tag\"").dropFirst().map { piece in
       func attribute(_ name: String) -> String? {
-        piece.split(separator: "\(name)=\"", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first.map { String($0.prefix { $0 != "\"" }) }
+        piece.split(separator: "\(name)=\"", maxSplits: 1, omittingEmptySubsequences: false).dropFirst().first.map {
+          String($0.prefix { $0 != "\"" })
+        }
       }
       let text = piece.drop { $0 != ">" }.dropFirst().prefix { $0 != "<" }
       let (x, y) = (try #require(attribute(" x").flatMap(Double.init)), try #require(attribute(" y").flatMap(Double.init)))

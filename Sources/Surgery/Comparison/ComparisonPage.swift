@@ -10,8 +10,7 @@ public enum ComparisonPage {
       main: Markup.summary(table.findings) + plotSection(plots) + tableSection(table),
       footer:
         "Perplexity over \(table.conditions.perplexityProtocol). KL is the mean over positions of KL(base ‖ cut), in nats. Tokens per "
-        + "second: mean ± sample standard deviation over rounds in which every model ran once; speed-up: median of the rounds' ratios to the "
-        + "base, and the range of their middle half. Layers count from 0.")
+        + "second: mean ± sample standard deviation over rounds in which every model ran once. Layers count from 0.")
   }
 
   private static func facts(_ table: ComparisonTable) -> [(String, String?)] {
@@ -32,28 +31,34 @@ public enum ComparisonPage {
     Markup.section(
       "plots", "Cost against gain",
       note: "Each point is a model, labelled with what was removed where there is room; a line joins the cuts of one method. Ringed points "
-        + "lie on the Pareto front, the dotted line: no other model is better at both. Whiskers: ± one standard deviation.",
+        + "lie on the Pareto front, the dotted line: no other model is better at both. Whiskers: ± one standard deviation. "
+        + "Against itself the base has no divergence.",
       plots.legend + "<div class=\"panels scatters comparison\">\(plots.scatters.map { $0.svg() }.joined())</div>")
   }
 
   private static func tableSection(_ table: ComparisonTable) -> String {
     let head = [
-      "model", "layers", "removed layers", "parameters", "size", "perplexity", "Δ", "KL, nats", "± s.e.", "same top token",
-      "prefill, tokens/s", "decode, tokens/s", "speed-up of prefill", "speed-up of decode", "Pareto",
+      "model", "layers", "removed", "parameters", "size", "perplexity", "Δ", "KL, nats", "same top token", "prefill, tokens/s",
+      "decode, tokens/s", "prefill ×", "decode ×", "Pareto",
     ]
     let rows = table.rows.enumerated().map { index, row in
       [
         row.name, "\(row.layers)", IndexRanges.text(row.removedLayers ?? []), NumberText.grouped(row.parameters), size(row.bytes),
         NumberText.significant(row.outcome.perplexity, 4), index == 0 ? "" : ComparisonTable.change(table.perplexityChange(of: row)),
-        NumberText.significant(row.outcome.meanDivergence), NumberText.significant(row.outcome.divergenceStandardError, 2),
-        NumberText.percent(row.outcome.agreement), rate(row.prefill), rate(row.decode), gain(row.prefill, table.base.prefill),
-        gain(row.decode, table.base.decode), table.merits(of: index).map(\.rawValue).joined(separator: ", "),
+        index == 0 ? "" : divergence(row.outcome), index == 0 ? "" : NumberText.percent(row.outcome.agreement), rate(row.prefill),
+        rate(row.decode), index == 0 ? "" : gain(row.prefill, table.base.prefill),
+        index == 0 ? "" : gain(row.decode, table.base.decode), table.merits(of: index).map(\.rawValue).joined(separator: ", "),
       ]
     }
     return Markup.section(
       "numbers", "All numbers",
-      note: "Pareto: on the front of perplexity and decoding speed (speed), or of perplexity and bytes (size).",
+      note: "Δ: perplexity against the base's. KL: ± one standard error, windows as clusters. ×: speed-up, median and middle half of the "
+        + "rounds. Pareto: on the front of perplexity and decoding speed (speed), or of perplexity and bytes (size).",
       Markup.table(caption: "Every model", head: head, rows: rows))
+  }
+
+  private static func divergence(_ outcome: Outcome) -> String {
+    "\(NumberText.significant(outcome.meanDivergence)) ± \(NumberText.significant(outcome.divergenceStandardError, 2))"
   }
 
   private static func rate(_ speed: Throughput) -> String {

@@ -15,13 +15,15 @@ struct ComparisonPlots {
   /// A quantity that models are placed by.
   private struct Quantity {
     let title: String
+    /// Nothing to see: the base does not diverge from itself.
+    var leavesOutBase = false
     let value: (ComparisonTable.Row) -> Double
     var error: (ComparisonTable.Row) -> Double? = { _ in nil }
   }
 
   var scatters: [Scatter] {
     let perplexity = Quantity(title: "perplexity") { $0.outcome.perplexity }
-    let divergence = Quantity(title: "KL, nats") { $0.outcome.meanDivergence }
+    let divergence = Quantity(title: "KL, nats", leavesOutBase: true) { $0.outcome.meanDivergence }
     let decode = Quantity(title: "decode, tokens/s", value: { $0.decode.mean }, error: { $0.decode.deviation })
     let size = Quantity(title: "size, MiB") { Double($0.bytes) / 0x1p20 }
     let parameters = Quantity(title: "parameters, millions") { Double($0.parameters) / 1e6 }
@@ -35,7 +37,8 @@ struct ComparisonPlots {
   private func scatter(_ title: String, _ across: Quantity, _ up: Quantity, front: Tradeoff? = nil) -> Scatter {
     let members = front.flatMap { table.fronts[$0] } ?? []
     // A model that overflows has no place in a drawing; the table and the summary name it.
-    let drawn = table.rows.indices.filter { across.value(table.rows[$0]).isFinite && up.value(table.rows[$0]).isFinite }
+    let drawn = table.rows.indices.dropFirst(up.leavesOutBase ? 1 : 0)
+      .filter { across.value(table.rows[$0]).isFinite && up.value(table.rows[$0]).isFinite }
     let points = drawn.map { index in
       let row = table.rows[index]
       let (x, y) = (across.value(row), up.value(row))
@@ -56,8 +59,8 @@ struct ComparisonPlots {
       title: title, note: front == nil ? "" : "Pareto front: \(members.count) of \(table.rows.count) models",
       summary: "\(title): \(drawn.count) models; the table has the numbers",
       across: .init(title: across.title, axis: Axis(points.map(\.x), fromZero: false, logBeyond: 10, ticks: 5)),
-      up: .init(title: up.title, axis: Axis(points.map(\.y), fromZero: false, logBeyond: 10)),
-      points: points, traces: lines + edge, width: 560, height: 380, labelSize: 11)
+      up: .init(title: up.title, axis: Axis(points.map(\.y), fromZero: false, logBeyond: 5)),
+      points: points, traces: lines + edge, width: 560, height: 380, labelSize: 11, labelsMayCoverMarks: false)
   }
 
   private func look(of row: ComparisonTable.Row) -> (style: String, mark: Scatter.Mark) {

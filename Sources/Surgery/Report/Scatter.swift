@@ -37,6 +37,8 @@ struct Scatter {
   var traces: [Trace] = []
   var width = 284.0, height = 262.0
   var labelSize = 10.0
+  /// Whether a label that finds no free side may cover another point's mark; else it is left out.
+  var labelsMayCoverMarks = true
 
   private static let radius = 3.5
   private var left: Double { 48 }
@@ -114,8 +116,8 @@ struct Scatter {
     func overlaps(_ other: Box) -> Bool { left < other.right && other.left < right && top < other.bottom && other.top < bottom }
   }
 
-  /// Highest points first. A label stands on a free side of its point, if need be over another mark; one that would cover another label is
-  /// left out, and the pointer still shows it.
+  /// Highest points first. A label stands on a free side of its point; one that would cover another label is left out, and the pointer still
+  /// shows it.
   private func drawLabels(in drawing: inout Drawing) {
     let marks = points.map { point in
       let reach = Scatter.radius + 0.5
@@ -137,7 +139,7 @@ struct Scatter {
         box.left > left + 1 && box.right <= width && box.top >= top - 4 && box.bottom < bottom && !labels.contains { $0.overlaps(box) }
       }
       let free = candidates.first { _, box in !marks.contains { $0.overlaps(box) } }
-      guard let (spot, box) = free ?? candidates.first else { continue }
+      guard let (spot, box) = free ?? (labelsMayCoverMarks ? candidates.first : nil) else { continue }
       labels.append(box)
       drawing.text(point.label, spot.x, spot.y, "tag", anchor: spot.anchor)
     }

@@ -25,7 +25,7 @@ extension Command {
         CommandOption(
           "calibration", .string, placeholder: "FILE", help: "texts for strategies that measure: .txt (one per line), .json or .jsonl"),
         CommandOption("max-tokens", .int(2...1_000_000), help: "cut calibration texts at N tokens, BOS counted (default: 64)"),
-        CommandOption("window", .int(1...1_000_000), help: "tokens of text in a window (default: 512, or what fits the context)"),
+        CommandOption("window", .int(1...1_000_000), help: "tokens of text in a window (default: 512, or the context)"),
         CommandOption("windows", .int(1...1_000_000), help: "measure on the first N windows (default: all)"),
         CommandOption("no-bos", help: "do not put the begin token in front of windows and calibration texts"),
         CommandOption("runs", .int(1...10_000), help: "rounds that count (default: 10)"),

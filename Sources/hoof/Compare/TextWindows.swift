@@ -17,11 +17,10 @@ struct TextWindows {
 
   init(_ text: HeldOutText, _ tokenizer: Tokenizer, _ config: LlamaConfig, _ arguments: Arguments) throws {
     let bos = arguments.has("no-bos") ? nil : tokenizer.bosTokens.first
-    let room = config.contextLength - (bos == nil ? 0 : 1)
-    let length = arguments.int("window") ?? min(TextWindows.usualLength, room)
-    guard length <= room else {
+    let length = arguments.int("window") ?? min(TextWindows.usualLength, config.contextLength)
+    guard length <= config.contextLength else {
       throw UsageError(
-        command: arguments.command, "--window \(length): the model's context of \(config.contextLength) tokens has room for \(room)")
+        command: arguments.command, "--window \(length): \(text.path) has to be read in a context of \(config.contextLength) tokens")
     }
     ids = text.ids(tokenizer)
     if let highest = ids.max(), Int(highest) >= config.vocabularySize {
