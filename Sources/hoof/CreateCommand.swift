@@ -114,7 +114,7 @@ private struct Creation {
         DType.allCases.compactMap { type in after.dtypes[type].map { "\(type.name) \(ByteCount($0.bytes))" } }.joined(separator: ", ")
       ),
     ]
-    if !dropped.isEmpty { rows.insert(("dropped", IndexRanges.text(dropped)), at: 1) }
+    if !dropped.isEmpty { rows.insert(("dropped", Inspection.ranges(dropped)), at: 1) }
     var text = (output.map { "wrote \($0.onOneLine)" } ?? "would write") + "\n" + HelpText.table(rows)
     if withTensors {
       text += Inspection.aligned(

@@ -76,7 +76,7 @@ extension Inspection {
     source.history.enumerated().map { step, entry in
       var parts: [String] = []
       if let before = entry["layers_before"]?.int, let kept = entry["kept_layers"]?.array {
-        parts.append("\(before) → \(kept.count) layers, kept \(IndexRanges.text(kept.compactMap(\.int)))")
+        parts.append("\(before) → \(kept.count) layers, kept \(Inspection.ranges(kept.compactMap(\.int)))")
       }
       let told = ["method", "layers_before", "kept_layers", "original_layers"]
       for (name, value) in entry.object?.members.map(\.self) ?? [] where !told.contains(name) {
@@ -85,6 +85,9 @@ extension Inspection {
       return "  \(step + 1). \(entry["method"]?.string ?? "?"): \(parts.joined(separator: "; "))".onOneLine + "\n"
     }.joined()
   }
+
+  /// [0, 1, 2, 5] → "0-2, 5"
+  static func ranges(_ indices: [Int]) -> String { IndexRanges.text(indices) }
 
   private var tensorTable: String {
     Inspection.aligned(tensors.map { [$0.dtype.name, "\($0.shape.rows) × \($0.shape.columns)", "\(ByteCount($0.range.count))", $0.name] })

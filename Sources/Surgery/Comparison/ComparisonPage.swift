@@ -43,7 +43,7 @@ public enum ComparisonPage {
     ]
     let rows = table.rows.enumerated().map { index, row in
       [
-        row.name, "\(row.layers)", IndexRanges.text(row.removedLayers ?? []), NumberText.grouped(row.parameters), size(row.bytes),
+        row.name, "\(row.layers)", IndexRanges.text(row.removedLayers ?? []), millions(row.parameters), size(row.bytes),
         NumberText.significant(row.outcome.perplexity, 4), index == 0 ? "" : ComparisonTable.change(table.perplexityChange(of: row)),
         index == 0 ? "" : divergence(row.outcome), index == 0 ? "" : NumberText.percent(row.outcome.agreement), rate(row.prefill),
         rate(row.decode), index == 0 ? "" : gain(row.prefill, table.base.prefill),
@@ -70,6 +70,8 @@ public enum ComparisonPage {
     return "\(NumberText.fixed(gain.median, 2)) (\(NumberText.fixed(gain.lower, 2))–\(NumberText.fixed(gain.upper, 2)))"
   }
 
+  private static func millions(_ count: Int) -> String { "\(NumberText.significant(Double(count) / 1e6)) M" }
+
   static func size(_ bytes: Int) -> String {
     let (value, unit) = bytes < 1 << 30 ? (Double(bytes) / 0x1p20, "MiB") : (Double(bytes) / 0x1p30, "GiB")
     return "\(NumberText.significant(value)) \(unit)"
@@ -84,6 +86,6 @@ public enum ComparisonPage {
     \((0..<ComparisonPlots.colours).map { ".s\($0) { fill: var(--s\($0)) } .trace.s\($0) { stroke: var(--s\($0)) }" }.joined(separator: "\n"))
     .trace { fill: none; stroke-opacity: .45; stroke-width: 1.2 } .base { fill: var(--ink) } .file { fill: var(--soft) }
     .front { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 1.5 3.5; stroke-linecap: round }
-    .ring { fill: none; stroke: var(--ink); stroke-width: 1 } .comparison svg .tag { font-size: 11px }
+    .ring { fill: none; stroke: var(--ink); stroke-width: 1 } .comparison svg .tag { font-size: 11px } .comparison .error { stroke-opacity: .4 }
     """
 }

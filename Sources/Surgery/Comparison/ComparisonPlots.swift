@@ -58,7 +58,11 @@ struct ComparisonPlots {
     return Scatter(
       title: title, note: front == nil ? "" : "Pareto front: \(members.count) of \(table.rows.count) models",
       summary: "\(title): \(drawn.count) models; the table has the numbers",
-      across: .init(title: across.title, axis: Axis(points.map(\.x), fromZero: false, logBeyond: 10, ticks: 5)),
+      across: .init(
+        title: across.title,
+        axis: Axis(
+          points.flatMap { [$0.x, $0.x - ($0.error ?? 0), $0.x + ($0.error ?? 0)] }.filter { $0 > 0 }, fromZero: false, logBeyond: 10,
+          ticks: 5)),
       up: .init(title: up.title, axis: Axis(points.map(\.y), fromZero: false, logBeyond: 5)),
       points: points, traces: lines + edge, width: 560, height: 380, labelSize: 11, labelsMayCoverMarks: false)
   }

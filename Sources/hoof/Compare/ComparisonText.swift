@@ -56,7 +56,9 @@ struct ComparisonText {
 
   private var notes: String {
     let removed = table.rows.compactMap { row in
-      row.removedLayers.flatMap { $0.isEmpty ? nil : "\(row.name.onOneLine): without layers \(IndexRanges.text($0))\n" }
+      row.removedLayers.flatMap {
+        $0.isEmpty ? nil : "\(row.name.onOneLine): without layer\($0.count == 1 ? "" : "s") \(IndexRanges.text($0))\n"
+      }
     }
     let legend =
       "Δ: perplexity against the base; KL of the base to the model; ×: speed-up, median and middle half of the rounds; pareto: no other "
