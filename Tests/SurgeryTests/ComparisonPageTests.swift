@@ -70,7 +70,7 @@ struct ComparisonPageTests {
     #expect(plots.count == 4)
     for plot in plots {
       let boxes = try Self.labels(plot.svg(), size: plot.labelSize)
-      #expect(boxes.count > 8, "\(boxes.count) labels in \(plot.title)")
+      #expect(boxes.count > 4, "\(boxes.count) labels in \(plot.title)")
       for (index, box) in boxes.enumerated() {
         #expect(box.left >= 0 && box.right <= plot.width && box.bottom <= plot.height)
         for other in boxes[..<index] {

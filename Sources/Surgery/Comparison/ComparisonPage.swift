@@ -30,16 +30,17 @@ public enum ComparisonPage {
   private static func plotSection(_ plots: ComparisonPlots) -> String {
     Markup.section(
       "plots", "Cost against gain",
-      note: "Each point is a model, labelled with what was removed where there is room; a line joins the cuts of one method. Ringed points "
-        + "lie on the Pareto front, the dotted line: no other model is better at both. Whiskers: ± one standard deviation. "
+      note:
+        "Each point is a model; a line joins the cuts of one method. Where there is room, the last of them and those on the front are named; "
+        + "the pointer shows the others. Ringed points lie on the Pareto front, the dotted line: no other model is better at both. Whiskers: ± one standard deviation. "
         + "Against itself the base has no divergence.",
       plots.legend + "<div class=\"panels scatters comparison\">\(plots.scatters.map { $0.svg() }.joined())</div>")
   }
 
   private static func tableSection(_ table: ComparisonTable) -> String {
     let head = [
-      "model", "layers", "removed", "parameters", "size", "perplexity", "Δ", "KL, nats", "same top token", "prefill, tokens/s",
-      "decode, tokens/s", "prefill ×", "decode ×", "Pareto",
+      "model", "layers", "removed", "parameters", "size", "perplexity", "Δ", "KL, nats", "same top-1", "prefill t/s",
+      "decode t/s", "prefill ×", "decode ×", "Pareto",
     ]
     let rows = table.rows.enumerated().map { index, row in
       [

@@ -44,7 +44,7 @@ struct ComparisonPlots {
       let (x, y) = (across.value(row), up.value(row))
       let look = look(of: row)
       return Scatter.Point(
-        x: x, y: y, label: row.strategy == nil ? row.name : row.amount.map { "−\($0)" } ?? row.name,
+        x: x, y: y, label: members.contains(index) || isLast(row) ? row.name : "",
         title: "\(row.name): \(across.title) \(NumberText.significant(x, 4)), \(up.title) \(NumberText.significant(y, 4))",
         style: look.style, mark: look.mark, error: across.error(row), isRinged: members.contains(index))
     }
@@ -63,8 +63,13 @@ struct ComparisonPlots {
         axis: Axis(
           points.flatMap { [$0.x, $0.x - ($0.error ?? 0), $0.x + ($0.error ?? 0)] }.filter { $0 > 0 }, fromZero: false, logBeyond: 10,
           ticks: 5)),
-      up: .init(title: up.title, axis: Axis(points.map(\.y), fromZero: false, logBeyond: 5)),
+      up: .init(title: up.title, axis: Axis(points.map(\.y), fromZero: false, logBeyond: 10)),
       points: points, traces: lines + edge, width: 560, height: 380, labelSize: 11, labelsMayCoverMarks: false)
+  }
+
+  /// Whether it is from a file, or the largest cut of its method, where the method's line ends.
+  private func isLast(_ row: ComparisonTable.Row) -> Bool {
+    row.strategy == nil || !table.rows.contains { $0.strategy == row.strategy && $0.parameters < row.parameters }
   }
 
   private func look(of row: ComparisonTable.Row) -> (style: String, mark: Scatter.Mark) {
