@@ -2,11 +2,7 @@
 struct ReportSummary {
   let data: ReportData
 
-  func html() -> String {
-    let sentences = [layers, drop, parts, heads, neurons, proxies].compactMap(\.self)
-    guard !sentences.isEmpty else { return "" }
-    return "<ul class=\"summary\">" + sentences.map { "<li>\(Markup.escaped($0))</li>" }.joined() + "</ul>"
-  }
+  func html() -> String { Markup.summary([layers, drop, parts, heads, neurons, proxies].compactMap(\.self)) }
 
   private var layers: String? {
     let ranked = data.layers.filter { $0.kl?.isFinite == true }.sorted { ($0.kl!, $0.index) > ($1.kl!, $1.index) }
