@@ -110,6 +110,10 @@ package enum HoofFile {
         guard let entry = entries[name] else { throw FormatError(path, name, "the tensor is missing") }
         guard entry.shape == shape else { throw FormatError(path, name, "has shape \(entry.shape); the config asks for \(shape)") }
         if TensorName.isNorm(name), entry.dtype != .f32 { throw FormatError(path, name, "norms must be f32, not \(entry.dtype.name)") }
+        if TensorName.isResidualMap(name), !entry.dtype.isDense || (shape.rows == 1 && entry.dtype != .f32) {
+          throw FormatError(
+            path, name, "is \(entry.dtype.name); patches and shortcuts must be \(shape.rows == 1 ? "f32" : "f32, f16 or bf16")")
+        }
       }
     }
   }
@@ -127,6 +131,6 @@ package enum HoofFile {
     let header = contents.header
     return ModelSource(
       path: file.path, config: header.config, tensors: tensors, tokenizer: contents.tokenizer, chatTemplate: header.chatTemplate,
-      history: header.history, originalLayers: header.originalLayers)
+      history: header.history, originalLayers: header.originalLayers, origin: header.origin)
   }
 }

@@ -6,12 +6,15 @@ struct HoofHeader: Sendable {
   var chatTemplate: String?
   var history: [JSON]
   var originalLayers: [Int]
+  /// Fingerprint of the model this one was converted from, when nothing was cut on the way.
+  var origin: String?
 
-  init(config: LlamaConfig, chatTemplate: String?, history: [JSON], originalLayers: [Int]) {
+  init(config: LlamaConfig, chatTemplate: String?, history: [JSON], originalLayers: [Int], origin: String? = nil) {
     self.config = config
     self.chatTemplate = chatTemplate
     self.history = history
     self.originalLayers = originalLayers
+    self.origin = origin
   }
 
   var json: JSON {
@@ -19,7 +22,8 @@ struct HoofHeader: Sendable {
     if let chatTemplate { object["chat_template"] = .string(chatTemplate) }
     object["history"] = .array(history)
     object["original_layers"] = .array(originalLayers.map { .int($0) })
-    object["patches"] = []
+    if let origin { object["origin"] = .string(origin) }
+    object["patches"] = config.patchesJSON
     return .object(object)
   }
 
@@ -28,10 +32,8 @@ struct HoofHeader: Sendable {
     self.config = try LlamaConfig(config)
     chatTemplate = try fields.string("chat_template")
     history = try fields.array("history") ?? []
-    // A patch changes what the model computes: whoever cannot apply it must not run the model without it.
-    if let patches = try fields.array("patches"), !patches.isEmpty {
-      throw fields.error("patches", "this version of hoof cannot apply patches; a newer one wrote the file")
-    }
+    origin = try fields.string("origin")
+    try self.config.addPatches(fields)
     originalLayers = try fields.ints("original_layers", in: 0...Limits.layers.upperBound)
     guard originalLayers.count == self.config.layers.count else {
       throw fields.error("original_layers", "has \(originalLayers.count) entries for \(self.config.layers.count) layers")

@@ -24,6 +24,7 @@ extension LlamaConfig {
         shapes.append((TensorName.layer(index, part), shape))
       }
     }
+    if let shape = shape(of: finalPatch) { shapes.append((TensorName.finalPatch, shape)) }
     shapes.append((TensorName.finalNorm, Shape(1, hiddenSize)))
     if !tiedEmbeddings { shapes.append((TensorName.head, Shape(vocabularySize, hiddenSize))) }
     return shapes
@@ -33,6 +34,9 @@ extension LlamaConfig {
   public func shape(of part: TensorName.Part, in layer: Layer) -> Shape? {
     let (queries, keys, intermediate) = (layer.queryHeads * headDim, layer.keyHeads * headDim, layer.intermediateSize)
     switch part {
+    case .patch: return shape(of: layer.patch)
+    case .attentionShortcut: return layer.attentionShortcut ? Shape(hiddenSize, hiddenSize) : nil
+    case .mlpShortcut: return layer.mlpShortcut ? Shape(hiddenSize, hiddenSize) : nil
     case .attentionNorm: return queries > 0 ? Shape(1, hiddenSize) : nil
     case .query: return queries > 0 ? Shape(queries, hiddenSize) : nil
     case .key, .value: return queries > 0 ? Shape(keys, hiddenSize) : nil
@@ -43,6 +47,14 @@ extension LlamaConfig {
     }
   }
 
+  private func shape(of map: ResidualMap?) -> Shape? {
+    switch map {
+    case nil: nil
+    case .linear: Shape(hiddenSize, hiddenSize)
+    case .diagonal: Shape(1, hiddenSize)
+    }
+  }
+
   /// All weights, a tied head counted once.
   public var parameterCount: Int { tensorShapes.reduce(0) { $0 + $1.shape.count } }
 }
@@ -50,4 +62,7 @@ extension LlamaConfig {
 extension TensorName {
   /// Whether the tensor is one of the norm vectors, which stay f32 whatever the matrices become.
   public static func isNorm(_ name: String) -> Bool { name.hasSuffix("norm.weight") }
+
+  /// Whether the tensor maps the residual stream onto itself, a patch or a shortcut.
+  public static func isResidualMap(_ name: String) -> Bool { name.hasSuffix("patch.weight") || name.hasSuffix("shortcut.weight") }
 }

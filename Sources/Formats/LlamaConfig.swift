@@ -8,12 +8,32 @@ public struct LlamaConfig: Sendable, Equatable {
     public var keyHeads: Int
     /// 0 when the MLP sublayer was cut.
     public var intermediateSize: Int
+    /// What the residual stream is multiplied with before it enters the layer; nil for nothing.
+    public var patch: ResidualMap?
+    /// Whether the residual stream is multiplied with a matrix where it passes the sublayer by: a change of basis of a model whose width was
+    /// cut (SliceGPT, arXiv 2401.15024). A sublayer that was cut leaves its shortcut.
+    public var attentionShortcut: Bool
+    public var mlpShortcut: Bool
 
-    public init(queryHeads: Int, keyHeads: Int, intermediateSize: Int) {
+    public init(
+      queryHeads: Int, keyHeads: Int, intermediateSize: Int, patch: ResidualMap? = nil, attentionShortcut: Bool = false,
+      mlpShortcut: Bool = false
+    ) {
       self.queryHeads = queryHeads
       self.keyHeads = keyHeads
       self.intermediateSize = intermediateSize
+      self.patch = patch
+      self.attentionShortcut = attentionShortcut
+      self.mlpShortcut = mlpShortcut
     }
+  }
+
+  /// A linear map on the residual stream that repairs a cut (LinearPatch, arXiv 2505.24680).
+  public enum ResidualMap: String, Sendable, CaseIterable {
+    /// A matrix W [C, C], x ← x·Wᵀ.
+    case linear
+    /// A factor for each column [1, C], x ← x ⊙ d.
+    case diagonal
   }
 
   /// How rotary frequencies are stretched for longer contexts.
@@ -37,10 +57,13 @@ public struct LlamaConfig: Sendable, Equatable {
   /// The ids that end a text; `eos_token_id` may be one number or a list.
   public var eosTokens: [Int]
   public var layers: [Layer]
+  /// What the residual stream is multiplied with before the final norm; nil for nothing.
+  public var finalPatch: ResidualMap?
 
   public init(
     hiddenSize: Int, headDim: Int, vocabularySize: Int, contextLength: Int, normEpsilon: Double = 1e-5, ropeTheta: Double = 10000,
-    ropeScaling: RopeScaling = .none, tiedEmbeddings: Bool, bosToken: Int? = nil, eosTokens: [Int] = [], layers: [Layer]
+    ropeScaling: RopeScaling = .none, tiedEmbeddings: Bool, bosToken: Int? = nil, eosTokens: [Int] = [], layers: [Layer],
+    finalPatch: ResidualMap? = nil
   ) {
     self.hiddenSize = hiddenSize
     self.headDim = headDim
@@ -53,5 +76,6 @@ public struct LlamaConfig: Sendable, Equatable {
     self.bosToken = bosToken
     self.eosTokens = eosTokens
     self.layers = layers
+    self.finalPatch = finalPatch
   }
 }

@@ -17,7 +17,9 @@ extension ModelImport {
   public func write(to path: String, replacing: Bool = false, threads: Int, progress: Progress = { _, _ in true }) throws(FormatError) {
     precondition(threads > 0, "write: \(threads) threads")
     try checkIsNotSource(path)
-    let header = HoofHeader(config: config, chatTemplate: source.chatTemplate, history: history, originalLayers: originalLayers)
+    let header = HoofHeader(
+      config: config, chatTemplate: source.chatTemplate, history: history, originalLayers: originalLayers,
+      origin: isCut ? nil : source.origin ?? source.fingerprint())
     let headerBytes = Array(header.json.text().utf8)
     var table = HoofTable(laying: items.map { ($0.name, $0.dtype, $0.shape) })
     let tokenizer = source.tokenizer ?? []
@@ -37,29 +39,31 @@ extension ModelImport {
   private func checkIsNotSource(_ path: String) throws(FormatError) {
     var (target, origin) = (stat(), stat())
     guard stat(path, &target) == 0 else { return }
-    for file in Set(items.map(\.source.file.path)) where stat(file, &origin) == 0 {
+    for file in Set(source.tensors.values.map(\.file.path)) where stat(file, &origin) == 0 {
       if (origin.st_dev, origin.st_ino) == (target.st_dev, target.st_ino) {
         throw FormatError(path, nil, "is the source itself; choose another name for the result")
       }
     }
   }
 
-  /// Some rows of one tensor.
+  /// Some rows of one item.
   private struct Block {
     let item: Int
     let rows: Range<Int>
-    /// Of the source.
+    /// Read or made.
     let byteCount: Int
   }
 
-  private var blocks: [Block] {
+  /// Made rows come one after another from one thread, so there are more of them at a time for all threads to convert.
+  private func blocks(made: Bool) -> [Block] {
     var blocks: [Block] = []
-    for (index, item) in items.enumerated() {
-      let widest = max(item.source.rowBytes, item.dtype.rowBytes(columns: item.shape.columns), 1)
-      let step = max(1, ModelImport.blockBytes / widest)
+    for (index, item) in items.enumerated() where (item.source == nil) == made {
+      let rowBytes = item.inputBytes / max(1, item.source?.shape.rows ?? item.shape.rows)
+      let widest = max(rowBytes, item.dtype.rowBytes(columns: item.shape.columns), 1)
+      let step = max(1, ModelImport.blockBytes * (made ? 16 : 1) / widest)
       for start in stride(from: 0, to: item.shape.rows, by: step) {
         let rows = start..<min(start + step, item.shape.rows)
-        blocks.append(Block(item: index, rows: rows, byteCount: rows.count * item.source.rowBytes))
+        blocks.append(Block(item: index, rows: rows, byteCount: rows.count * rowBytes))
       }
     }
     return blocks
@@ -69,53 +73,102 @@ extension ModelImport {
   private func writeTensors(_ table: HoofTable, at dataOffset: Int, to output: OutputFile, threads: Int, progress: Progress)
     throws(FormatError) -> [UInt32]
   {
-    let blocks = self.blocks
-    let total = blocks.reduce(0) { $0 + $1.byteCount }
-    let state = Mutex(State(sums: Array(repeating: 0, count: blocks.count)))
+    let (stored, made) = (blocks(made: false), blocks(made: true))
+    let state = Mutex(State(sums: [:], total: (stored + made).reduce(0) { $0 + $1.byteCount }))
+    /// Converts a block, writes it where it belongs; false when the work is to stop.
+    @Sendable func write(_ block: Block, rows: Range<Int>, _ convert: (Use) throws(FormatError) -> UInt32) -> Bool {
+      let item = items[block.item]
+      do throws(FormatError) {
+        let sum = try convert { bytes throws(FormatError) in
+          let start = dataOffset + table.entries[block.item].offset + rows.lowerBound * item.dtype.rowBytes(columns: item.shape.columns)
+          try output.write(bytes, at: start)
+          output.startFlush(start..<start + bytes.count)
+        }
+        return state.withLock { state in
+          state.sums[block.item, default: []].append((rows, sum))
+          state.done += block.byteCount * rows.count / max(1, block.rows.count)
+          if state.failure == nil, !progress(min(state.done, state.total), state.total) {
+            state.failure = FormatError(output.path, nil, "stopped; nothing was written")
+          }
+          return state.failure == nil
+        }
+      } catch {
+        state.withLock { $0.failure = $0.failure ?? error }
+        return false
+      }
+    }
+
     let next = Atomic(0)
-    DispatchQueue.concurrentPerform(iterations: min(threads, max(blocks.count, 1))) { _ in
+    DispatchQueue.concurrentPerform(iterations: min(threads, max(stored.count, 1))) { _ in
       var worker = RowConverter()
       while true {
         let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-        guard index < blocks.count else { return }
-        let block = blocks[index]
-        let item = items[block.item]
-        do throws(FormatError) {
-          let sum = try worker.convert(item, rows: block.rows) { bytes throws(FormatError) in
-            let start =
-              dataOffset + table.entries[block.item].offset + block.rows.lowerBound * item.dtype.rowBytes(columns: item.shape.columns)
-            try output.write(bytes, at: start)
-            output.startFlush(start..<start + bytes.count)
-          }
-          let goesOn = state.withLock { state in
-            state.sums[index] = sum
-            state.done += block.byteCount
-            if state.failure == nil, !progress(state.done, total) {
-              state.failure = FormatError(output.path, nil, "stopped; nothing was written")
-            }
-            return state.failure == nil
-          }
-          if !goesOn { return }
-        } catch {
-          state.withLock { $0.failure = $0.failure ?? error }
-          return
+        guard index < stored.count else { return }
+        let block = stored[index]
+        let goesOn = write(block, rows: block.rows) { use throws(FormatError) in
+          try worker.convert(items[block.item], rows: block.rows, use: use)
+        }
+        if !goesOn { return }
+      }
+    }
+    for block in made {
+      if let failure = state.withLock({ $0.failure }) { throw failure }
+      let item = items[block.item]
+      let values = try make(item, rows: block.rows)
+      let share = (block.rows.count + threads - 1) / threads
+      DispatchQueue.concurrentPerform(iterations: threads) { thread in
+        let rows = block.rows.dropFirst(thread * share).prefix(share)
+        if rows.isEmpty { return }
+        var worker = RowConverter()
+        _ = write(block, rows: rows) { use throws(FormatError) in
+          try worker.encode(values, from: block.rows.lowerBound, item, rows: rows, path: output.path, use: use)
         }
       }
     }
     let (sums, failure) = state.withLock { ($0.sums, $0.failure) }
     if let failure { throw failure }
-    var joined = [UInt32](repeating: 0, count: items.count)
-    for (block, sum) in zip(blocks, sums) {
-      let item = items[block.item]
-      joined[block.item] = CRC32C.joined(
-        joined[block.item], sum, secondByteCount: block.rows.count * item.dtype.rowBytes(columns: item.shape.columns))
+    return items.enumerated().map { index, item in
+      (sums[index] ?? []).sorted { $0.rows.lowerBound < $1.rows.lowerBound }.reduce(0) { joined, piece in
+        CRC32C.joined(joined, piece.sum, secondByteCount: piece.rows.count * item.dtype.rowBytes(columns: item.shape.columns))
+      }
     }
-    return joined
+  }
+
+  private typealias Use = (UnsafeRawBufferPointer) throws(FormatError) -> Void
+
+  private func make(_ item: Item, rows: Range<Int>) throws(FormatError) -> [Float] {
+    guard case .made(let maker) = item.content else { preconditionFailure("write: \(item.name) has a source") }
+    let values: [Float]
+    do { values = try maker(rows) } catch let error as FormatError { throw error } catch {
+      throw FormatError(source.path, item.name, "\(error)")
+    }
+    precondition(values.count == rows.count * item.shape.columns, "write: \(values.count) values for \(rows.count) rows of \(item.name)")
+    return values
   }
 
   private struct State {
-    var sums: [UInt32]
+    var sums: [Int: [(rows: Range<Int>, sum: UInt32)]]
+    let total: Int
     var done = 0
     var failure: FormatError?
+  }
+
+  /// An item's bytes as `write` puts them into a file.
+  public func bytes(of item: Item) throws(FormatError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    let rowBytes = item.dtype.rowBytes(columns: item.shape.columns)
+    bytes.reserveCapacity(item.shape.rows * rowBytes)
+    var worker = RowConverter()
+    let step = max(1, ModelImport.blockBytes / max(1, rowBytes))
+    for start in stride(from: 0, to: item.shape.rows, by: step) {
+      let rows = start..<min(start + step, item.shape.rows)
+      let append: Use = { bytes.append(contentsOf: $0) }
+      if item.source == nil {
+        _ = try worker.encode(make(item, rows: rows), from: start, item, rows: rows, path: source.path, use: append)
+      } else {
+        _ = try worker.convert(item, rows: rows, use: append)
+      }
+    }
+    return bytes
   }
 }

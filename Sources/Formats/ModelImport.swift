@@ -1,39 +1,50 @@
 import JSON
 import TensorCore
 
+/// Rows of a tensor that no file holds: they are computed while they are written. Called with neighbouring ranges, never by two threads at
+/// once.
+public typealias RowMaker = @Sendable (_ rows: Range<Int>) throws -> [Float]
+
 /// The plan of a new .hoof file: which tensors of a source go in, under which name, as which type. Making it reads no weights.
 public struct ModelImport: Sendable {
-  /// What stays, and what the file's history says about it. All indices are the source's, in any order.
-  public struct Cut: Sendable {
-    public var keepLayers: [Int]
-    /// For a layer that stays: its query heads that stay, as many in each key head's group or none. A group without any goes with its key
-    /// head; no heads at all cut the attention sublayer. Layers that are not named keep all.
-    public var keepHeads: [Int: [Int]]
-    /// For a layer that stays: its MLP neurons that stay; none cuts the MLP sublayer. Layers that are not named keep all.
-    public var keepNeurons: [Int: [Int]]
-    public var method: String
-    /// More for the history: fingerprints of the report and of the calibration texts.
-    public var details: JSON.Object
-
-    public init(
-      keepLayers: [Int], keepHeads: [Int: [Int]] = [:], keepNeurons: [Int: [Int]] = [:], method: String, details: JSON.Object = [:]
-    ) {
-      self.keepLayers = keepLayers
-      self.keepHeads = keepHeads
-      self.keepNeurons = keepNeurons
-      self.method = method
-      self.details = details
+  public struct Item: Sendable {
+    public enum Content: Sendable {
+      /// The source's rows and columns that go in, ascending; nil for all.
+      case stored(StoredTensor, rows: [Int]?, columns: [Int]?)
+      case made(RowMaker)
     }
+
+    public let name: String
+    public let dtype: DType
+    public let shape: Shape
+    public let content: Content
+
+    /// The tensor that goes in as it is, every byte of it; nil when it is cut, converted or made.
+    public var copied: StoredTensor? {
+      guard case .stored(let tensor, nil, nil) = content, tensor.dtype == dtype else { return nil }
+      return tensor
+    }
+
+    /// What it comes from; nil when it is made.
+    public var source: StoredTensor? {
+      guard case .stored(let tensor, _, _) = content else { return nil }
+      return tensor
+    }
+
+    /// Bytes that have to be read or made for it.
+    public var inputBytes: Int { source?.range.count ?? shape.count * 4 }
   }
 
-  public struct Item: Sendable {
-    public let name: String
-    public let source: StoredTensor
-    public let dtype: DType
-    /// The source's rows and columns that go in, ascending; nil for all.
-    let rows: [Int]?
-    let columns: [Int]?
-    public var shape: Shape { Shape(rows?.count ?? source.shape.rows, columns?.count ?? source.shape.columns) }
+  /// A model of another width: all of its weights are computed.
+  public struct Rebuilt: Sendable {
+    public var config: LlamaConfig
+    /// Rows of the tensor of this name; every tensor of `config.tensorShapes` has some.
+    public var rows: @Sendable (_ name: String) -> RowMaker
+
+    public init(config: LlamaConfig, rows: @escaping @Sendable (_ name: String) -> RowMaker) {
+      self.config = config
+      self.rows = rows
+    }
   }
 
   public let source: ModelSource
@@ -43,68 +54,37 @@ public struct ModelImport: Sendable {
   public let items: [Item]
   /// What the user should know about the plan, a sentence each.
   public let notes: [String]
+  /// Whether anything but the types of the weights changes.
+  public let isCut: Bool
 
   /// - Parameters:
-  ///   - matrixType: what matrices are stored as; nil keeps each as it is. Norms are always f32.
-  ///   - cut: nil keeps every layer.
-  /// - Throws: when `cut` names a layer, head or neuron that is not there or names one twice, leaves no layer, or an uneven number of heads.
-  public init(_ source: ModelSource, matrixType: DType? = nil, cut: Cut? = nil) throws(FormatError) {
+  ///   - matrixType: what matrices are stored as; nil keeps each as it is. Norms are always f32, patches and shortcuts f32 or f16.
+  ///   - cut: nil keeps everything.
+  ///   - rebuilt: the model that the cut leaves, in another width; its layers are those that the cut keeps.
+  /// - Throws: when `cut` names a layer, head, neuron or channel that is not there or names one twice, leaves no layer, or an uneven number
+  ///   of heads.
+  public init(_ source: ModelSource, matrixType: DType? = nil, cut: Cut? = nil, rebuilt: Rebuilt? = nil) throws(FormatError) {
     precondition(matrixType != .i32, "import: weights cannot be i32")
     let selection = try Selection(cut, of: source)
-    let layers = selection.layers
-    var config = source.config
-    config.layers = layers.map { selection.sizes[$0] ?? source.config.layers[$0] }
+    let config = rebuilt?.config ?? selection.config
+    precondition(config.layers.count == selection.layers.count, "import: a rebuilt model of \(config.layers.count) layers")
     self.source = source
     self.config = config
-    originalLayers = layers.map { source.originalLayers[$0] }
-    history = source.history + (cut.map { [ModelImport.entry($0, layers: layers, of: source)] } ?? [])
+    isCut = cut != nil || rebuilt != nil
+    originalLayers = selection.layers.map { source.originalLayers[$0] }
+    history = source.history + (cut.map { [$0.history(config, layers: selection.layers, of: source)] } ?? [])
 
+    var types = TypeChoice(wanted: matrixType, source: source)
     var items: [Item] = []
-    var fallbacks = 0
-    func add(_ name: String, from sourceName: String, rows: [Int]? = nil, columns: [Int]? = nil) {
-      // ModelSource holds every tensor of its config.
-      let tensor = source.tensors[sourceName]!
-      let dtype = ModelImport.dtype(
-        of: tensor, columns: columns?.count ?? tensor.shape.columns, isNorm: TensorName.isNorm(name), wanted: matrixType)
-      if dtype == .q8_0, (matrixType ?? tensor.dtype) == .q4_K { fallbacks += 1 }
-      items.append(Item(name: name, source: tensor, dtype: dtype, rows: rows, columns: columns))
+    for (name, shape) in config.tensorShapes {
+      let content = rebuilt.map { .made($0.rows(name)) } ?? selection.content(of: name)
+      items.append(Item(name: name, dtype: types.dtype(of: name, shape, content), shape: shape, content: content))
     }
-    add(TensorName.embedding, from: TensorName.embedding)
-    for (index, layer) in layers.enumerated() {
-      for part in TensorName.Part.allCases where config.shape(of: part, in: config.layers[index]) != nil {
-        let (rows, columns) = selection.kept(of: part, in: layer)
-        add(TensorName.layer(index, part), from: TensorName.layer(layer, part), rows: rows, columns: columns)
-      }
-    }
-    add(TensorName.finalNorm, from: TensorName.finalNorm)
-    if !config.tiedEmbeddings { add(TensorName.head, from: TensorName.head) }
     self.items = items
     notes =
-      fallbacks == 0
-      ? [] : ["\(fallbacks) matrices are stored as q8_0: their rows are so far from a multiple of 256 that q4_K would be larger"]
-  }
-
-  private static func entry(_ cut: Cut, layers: [Int], of source: ModelSource) -> JSON {
-    var entry: JSON.Object = ["method": .string(cut.method)]
-    for (name, value) in cut.details.members { entry[name] = value }
-    entry["layers_before"] = .int(source.config.layers.count)
-    entry["kept_layers"] = .array(layers.map { .int($0) })
-    for (name, kept) in [("kept_heads", cut.keepHeads), ("kept_neurons", cut.keepNeurons)] where !kept.isEmpty {
-      // How many of each layer, by its index before this cut; the lists are the report's.
-      var counts: JSON.Object = [:]
-      for (layer, indices) in kept.sorted(by: { $0.key < $1.key }) { counts[String(layer)] = .int(indices.count) }
-      entry[name] = .object(counts)
-    }
-    entry["original_layers"] = .array(layers.map { .int(source.originalLayers[$0]) })
-    return .object(entry)
-  }
-
-  private static func dtype(of tensor: StoredTensor, columns: Int, isNorm: Bool, wanted: DType?) -> DType {
-    if isNorm { return .f32 }
-    let wanted = wanted ?? tensor.dtype
-    // What is copied as it is stays as it is.
-    if wanted == tensor.dtype, columns == tensor.shape.columns { return wanted }
-    return wanted == .q4_K && DType.q4_K.rowBytes(columns: columns) > DType.q8_0.rowBytes(columns: columns) ? .q8_0 : wanted
+      types.fallbacks == 0
+      ? []
+      : ["\(types.fallbacks) matrices are stored as q8_0: their rows are so far from a multiple of 256 that q4_K would be larger"]
   }
 
   public var before: ModelSizes { source.sizes }
@@ -112,5 +92,37 @@ public struct ModelImport: Sendable {
     var sizes = ModelSizes()
     for item in items { sizes.add(item.name, item.shape, item.dtype) }
     return sizes
+  }
+}
+
+/// The type each tensor of a new file is stored in.
+private struct TypeChoice {
+  let wanted: DType?
+  /// What matrices without a source become when no type is wanted.
+  private let usual: DType
+  /// Matrices whose rows q4_K does not suit.
+  private(set) var fallbacks = 0
+
+  init(wanted: DType?, source: ModelSource) {
+    self.wanted = wanted
+    usual = source.tensors[TensorName.layer(0, .gate)]?.dtype ?? source.tensors[TensorName.embedding]?.dtype ?? .f32
+  }
+
+  mutating func dtype(of name: String, _ shape: Shape, _ content: ModelImport.Item.Content) -> DType {
+    if TensorName.isNorm(name) || shape.rows == 1 { return .f32 }
+    var own: DType?
+    var isWhole = false
+    if case .stored(let tensor, _, let columns) = content {
+      own = tensor.dtype
+      isWhole = columns == nil
+    }
+    let type = wanted ?? own ?? usual
+    // The residual stream passes through every one of them: a quantised map would round it over and over.
+    if TensorName.isResidualMap(name) { return own == type || type == .f32 ? type : .f16 }
+    // What is copied as it is stays as it is.
+    if type == own, isWhole { return type }
+    guard type == .q4_K, DType.q4_K.rowBytes(columns: shape.columns) > DType.q8_0.rowBytes(columns: shape.columns) else { return type }
+    fallbacks += 1
+    return .q8_0
   }
 }

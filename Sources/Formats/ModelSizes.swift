@@ -2,7 +2,7 @@ import TensorCore
 
 /// Parameters and bytes of a model's tensors, by kind.
 public struct ModelSizes: Sendable, Equatable {
-  public enum Kind: String, Sendable, CaseIterable { case embedding, attention, mlp, norms, head }
+  public enum Kind: String, Sendable, CaseIterable { case embedding, attention, mlp, norms, patches, head }
   public struct Size: Sendable, Equatable {
     public var parameters = 0
     public var bytes = 0
@@ -27,6 +27,8 @@ extension ModelSizes.Kind {
   init(of name: String) {
     if TensorName.isNorm(name) {
       self = .norms
+    } else if TensorName.isResidualMap(name) {
+      self = .patches
     } else if name == TensorName.embedding {
       self = .embedding
     } else if name == TensorName.head {

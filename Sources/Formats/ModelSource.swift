@@ -40,6 +40,22 @@ public struct ModelSource: Sendable {
   public let history: [JSON]
   /// For each layer, its index in the model this one was cut from.
   public let originalLayers: [Int]
+  /// Fingerprint of the model this one was converted from without a cut: what was measured on the one holds for the other.
+  public let origin: String?
+
+  init(
+    path: String, config: LlamaConfig, tensors: [String: StoredTensor], tokenizer: [UInt8]?, chatTemplate: String?, history: [JSON],
+    originalLayers: [Int], origin: String? = nil
+  ) {
+    self.path = path
+    self.config = config
+    self.tensors = tensors
+    self.tokenizer = tokenizer
+    self.chatTemplate = chatTemplate
+    self.history = history
+    self.originalLayers = originalLayers
+    self.origin = origin
+  }
 
   /// Opens a Hugging Face folder or a .hoof file; the weights are mapped, not read.
   public static func open(path: String) throws(FormatError) -> ModelSource {

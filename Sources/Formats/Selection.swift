@@ -1,57 +1,118 @@
 /// A cut, checked against its source and turned into rows and columns of matrices.
 struct Selection {
+  private let source: ModelSource
   /// The source's layers that stay, ascending.
   let layers: [Int]
-  /// The new sizes of layers that lose heads or neurons.
-  private(set) var sizes: [Int: LlamaConfig.Layer] = [:]
+  /// Of the model that is left.
+  private(set) var config: LlamaConfig
   private var queryRows: [Int: [Int]] = [:]
   private var keyRows: [Int: [Int]] = [:]
   private var neurons: [Int: [Int]] = [:]
+  private let channels: [Int]?
+  /// What is multiplied onto the residual stream before each layer that is left, and before the final norm.
+  private var paths: [ResidualPath] = []
+  /// By the new name of a layer's tensor: the new index, and the source's layer.
+  private var places: [String: (index: Int, layer: Int, part: TensorName.Part)] = [:]
 
   /// - Parameter cut: nil keeps everything.
   init(_ cut: ModelImport.Cut?, of source: ModelSource) throws(FormatError) {
-    let config = source.config
-    guard let cut else {
-      layers = Array(config.layers.indices)
-      return
-    }
+    let cut = cut ?? ModelImport.Cut(keepLayers: Array(source.config.layers.indices), method: "")
+    self.source = source
+    config = source.config
     layers = try Selection.checked(cut.keepLayers, below: config.layers.count, what: "layer", path: source.path)
     guard !layers.isEmpty else { throw FormatError(source.path, "layers", "a cut must leave at least one of \(config.layers.count)") }
+    if let wanted = cut.keepChannels {
+      let kept = try Selection.checked(wanted, below: config.hiddenSize, what: "channel", path: source.path, field: "channels")
+      guard !kept.isEmpty else { throw FormatError(source.path, "channels", "a cut must leave at least one of \(config.hiddenSize)") }
+      channels = kept.count < config.hiddenSize ? kept : nil
+      // 1/sqrt(Σx²/C + ε) = sqrt(k/C) / sqrt(Σx²/k + ε·C/k); the norms' weights take the other factor (`normFactor`).
+      config.normEpsilon *= Double(config.hiddenSize) / Double(kept.count)
+      config.hiddenSize = kept.count
+    } else {
+      channels = nil
+    }
     for layer in Set(cut.keepHeads.keys).union(cut.keepNeurons.keys).sorted() {
       guard layers.contains(layer) else { throw FormatError(source.path, "layer \(layer)", "is not among the layers that stay") }
-      var size = config.layers[layer]
-      if let heads = cut.keepHeads[layer] {
-        let kept = try Selection.checked(heads, below: size.queryHeads, what: "head", path: source.path, layer: layer)
-        let groups = try Selection.groups(of: kept, in: size, layer: layer, path: source.path)
-        queryRows[layer] = Selection.rows(ofHeads: kept, headDim: config.headDim)
-        keyRows[layer] = Selection.rows(ofHeads: groups, headDim: config.headDim)
-        (size.queryHeads, size.keyHeads) = (kept.count, groups.count)
-      }
-      if let indices = cut.keepNeurons[layer] {
-        let kept = try Selection.checked(indices, below: size.intermediateSize, what: "neuron", path: source.path, layer: layer)
-        neurons[layer] = kept
-        size.intermediateSize = kept.count
-      }
-      sizes[layer] = size
+      try cutInside(layer, cut)
+    }
+    for place in cut.patches.keys.sorted() where place != source.config.layers.count && !layers.contains(place) {
+      throw FormatError(source.path, "layer \(place)", "cannot be patched: it is not among the layers that stay")
+    }
+    let sizes = config.layers
+    config.layers = layers.map { sizes[$0] }
+    // Maps of layers that go stay on the stream: they belong to its basis or to an earlier cut.
+    var first = 0
+    for (index, layer) in (layers + [source.config.layers.count]).enumerated() {
+      let path = ResidualPath(from: first, to: layer, of: source, patch: cut.patches[layer])
+      paths.append(path)
+      if index < layers.count { config.layers[index].patch = path.kind } else { config.finalPatch = path.kind }
+      first = layer + 1
+    }
+    for (index, layer) in layers.enumerated() {
+      for part in TensorName.Part.allCases { places[TensorName.layer(index, part)] = (index, layer, part) }
     }
   }
 
-  /// Rows and columns of a layer's tensor that stay; nil for all.
-  func kept(of part: TensorName.Part, in layer: Int) -> (rows: [Int]?, columns: [Int]?) {
-    switch part {
-    case .attentionNorm, .mlpNorm: (nil, nil)
-    case .query: (queryRows[layer], nil)
-    case .key, .value: (keyRows[layer], nil)
-    case .attentionOutput: (nil, queryRows[layer])
-    case .gate, .up: (neurons[layer], nil)
-    case .down: (nil, neurons[layer])
+  private mutating func cutInside(_ layer: Int, _ cut: ModelImport.Cut) throws(FormatError) {
+    let field = "layer \(layer)"
+    if let heads = cut.keepHeads[layer] {
+      let size = config.layers[layer]
+      let kept = try Selection.checked(heads, below: size.queryHeads, what: "head", path: source.path, field: field)
+      let groups = try Selection.groups(of: kept, in: size, layer: layer, path: source.path)
+      queryRows[layer] = Selection.rows(ofHeads: kept, headDim: config.headDim)
+      keyRows[layer] = Selection.rows(ofHeads: groups, headDim: config.headDim)
+      (config.layers[layer].queryHeads, config.layers[layer].keyHeads) = (kept.count, groups.count)
+    }
+    if let indices = cut.keepNeurons[layer] {
+      let size = config.layers[layer].intermediateSize
+      let kept = try Selection.checked(indices, below: size, what: "neuron", path: source.path, field: field)
+      neurons[layer] = kept
+      config.layers[layer].intermediateSize = kept.count
     }
   }
 
-  private static func checked(_ indices: [Int], below count: Int, what: String, path: String, layer: Int? = nil) throws(FormatError)
-    -> [Int]
-  {
-    let field = layer.map { "layer \($0)" } ?? "layers"
+  /// What a tensor of the new model consists of.
+  func content(of name: String) -> ModelImport.Item.Content {
+    if let (index, layer, part) = places[name] {
+      return part == .patch ? paths[index].content(channels: channels) : content(of: part, in: layer)
+    }
+    switch name {
+    case TensorName.finalPatch: return paths.last!.content(channels: channels)
+    case TensorName.finalNorm: return norm(name)
+    default: return .stored(source.tensors[name]!, rows: nil, columns: channels)
+    }
+  }
+
+  private func content(of part: TensorName.Part, in layer: Int) -> ModelImport.Item.Content {
+    let name = TensorName.layer(layer, part)
+    let (rows, columns): ([Int]?, [Int]?) =
+      switch part {
+      case .patch, .attentionNorm, .mlpNorm: (nil, nil)
+      case .query: (queryRows[layer], channels)
+      case .key, .value: (keyRows[layer], channels)
+      case .attentionOutput: (channels, queryRows[layer])
+      case .gate, .up: (neurons[layer], channels)
+      case .down: (channels, neurons[layer])
+      case .attentionShortcut, .mlpShortcut: (channels, channels)
+      }
+    if part == .attentionNorm || part == .mlpNorm { return norm(name) }
+    return .stored(source.tensors[name]!, rows: rows, columns: columns)
+  }
+
+  /// A norm's weights: with fewer channels, times what keeps its scale that of the whole width.
+  private func norm(_ name: String) -> ModelImport.Item.Content {
+    let tensor = source.tensors[name]!
+    guard let channels else { return .stored(tensor, rows: nil, columns: nil) }
+    let factor = (Float(source.config.hiddenSize) / Float(channels.count)).squareRoot()
+    return .made { _ in
+      let weights = tensor.floats(row: 0)
+      return channels.map { weights[$0] * factor }
+    }
+  }
+
+  private static func checked(
+    _ indices: [Int], below count: Int, what: String, path: String, field: String = "layers"
+  ) throws(FormatError) -> [Int] {
     for index in indices where !(0..<count).contains(index) {
       throw FormatError(path, field, "there is no \(what) \(index); " + (count == 0 ? "there are none" : "they are 0 to \(count - 1)"))
     }

@@ -26,6 +26,11 @@ public struct Eager: Graph {
   public func linear(_ x: Tensor, _ weight: Tensor, rounded: Bool) throws(BackendError) -> Tensor {
     try x.linear(weight, as: rounded ? x.backend.activations : .f32)
   }
+  public func scale(_ x: Tensor, by factors: Tensor) throws(BackendError) -> Tensor {
+    let out = ownsStream ? x : try x.like()
+    x.backend.multiply(x, factors, into: out)
+    return out
+  }
   public func norm(_ x: Tensor, weight: Tensor, epsilon: Float) throws(BackendError) -> Tensor {
     try x.normalized(weight: weight, epsilon: epsilon)
   }

@@ -36,6 +36,8 @@ public protocol Graph {
   func embed(_ ids: Tensor, in table: Value) throws(BackendError) -> Value
   /// x [N, K], weight [M, K] → [N, M], an activation; or f32, unrounded, for an op that makes an activation of it
   func linear(_ x: Value, _ weight: Value, rounded: Bool) throws(BackendError) -> Value
+  /// x [N, C] f32 ⊙ factors [1, C]
+  func scale(_ x: Value, by factors: Value) throws(BackendError) -> Value
   func norm(_ x: Value, weight: Value, epsilon: Float) throws(BackendError) -> Value
   /// x [N, H·D] f32 → an activation
   func rotate(_ x: Value, positions: Tensor, frequencies: Tensor, _ shape: RopeShape) throws(BackendError) -> Value

@@ -7,6 +7,8 @@ public struct Llama: Sendable {
   /// [V, C]
   public let embedding: Tensor
   public let layers: [DecoderLayer]
+  /// Comes before the final norm.
+  public let finalPatch: ResidualMap?
   /// [1, C]
   public let finalNorm: Tensor
   /// [V, C]; the embedding itself when they are tied.
@@ -19,18 +21,22 @@ public struct Llama: Sendable {
     try graph.embed(ids, in: graph.parameter(embedding))
   }
 
-  /// Runs the layers of `range` that are not in `removed`.
+  /// Runs the layers of `range`; those in `removed` are passed by.
   public func run<G: Graph>(
     _ x: G.Value, _ layout: PackedLayout, layers range: Range<Int>, without removed: Set<Int> = [], in graph: G
   ) throws(BackendError) -> G.Value {
     var x = x
-    for layer in layers[range] where !removed.contains(layer.index) { x = try layer(x, layout, in: graph) }
+    for layer in layers[range] {
+      x = try layer.enter(x, in: graph)
+      x = removed.contains(layer.index) ? try layer.bypass(x, in: graph) : try layer(x, layout, in: graph)
+    }
     return x
   }
 
   /// Residual stream leaving the last layer → hidden rows the LM head reads, [N, C], activations.
   public func finish<G: Graph>(_ x: G.Value, in graph: G) throws(BackendError) -> G.Value {
-    try graph.norm(x, weight: graph.parameter(finalNorm), epsilon: Float(config.normEpsilon))
+    let x = try finalPatch.map { (patch) throws(BackendError) in try patch(x, in: graph) } ?? x
+    return try graph.norm(x, weight: graph.parameter(finalNorm), epsilon: Float(config.normEpsilon))
   }
 
   /// ids [N, 1] → hidden rows the LM head reads, [N, C].

@@ -83,7 +83,7 @@ private struct Creation {
   }
 
   static func write(_ plan: ModelImport, to output: String, _ arguments: Arguments) throws {
-    let total = plan.items.reduce(0) { $0 + $1.source.range.count }
+    let total = plan.items.reduce(0) { $0 + $1.inputBytes }
     let progress = Progress("writing \(output)", total: Double(total), unit: .bytes, quiet: arguments.has("quiet"))
     let reported = Counter()
     do throws(FormatError) {
@@ -118,7 +118,7 @@ private struct Creation {
     var text = (output.map { "wrote \($0.onOneLine)" } ?? "would write") + "\n" + HelpText.table(rows)
     if withTensors {
       text += Inspection.aligned(
-        plan.items.map { ["\($0.source.dtype.name) → \($0.dtype.name)", "\($0.shape.rows) × \($0.shape.columns)", $0.name] })
+        plan.items.map { ["\($0.source?.dtype.name ?? "made") → \($0.dtype.name)", "\($0.shape.rows) × \($0.shape.columns)", $0.name] })
     }
     return text
   }

@@ -126,7 +126,16 @@ struct HoofFileTests {
       }
     }
     #expect(try refusal { $0["config"] = nil }.contains("bad.hoof: config: is missing"))
-    #expect(try refusal { $0["patches"] = [["after": 3]] }.contains("patches: this version of hoof cannot apply patches"))
+    #expect(try refusal { $0["patches"] = [["after": 3]] }.contains("patches: an entry needs a layer from 0 to 4 and a kind"))
+    #expect(
+      try refusal { $0["patches"] = [["layer": 3, "kind": "cubic"]] }
+        .contains("patches: this version of hoof cannot apply 'cubic' at layer 3; a newer one wrote the file"))
+    #expect(try refusal { $0["patches"] = [["layer": 4, "kind": "mlp-shortcut"]] }.contains("cannot apply 'mlp-shortcut' at layer 4"))
+    #expect(
+      try refusal { $0["patches"] = [["layer": 1, "kind": "linear"], ["layer": 1, "kind": "diagonal"]] }
+        .contains("patches: 'diagonal' stands twice at layer 1"))
+    #expect(
+      try refusal { $0["patches"] = [["layer": 1, "kind": "linear"]] }.contains("model.layers.1.patch.weight: the tensor is missing"))
     #expect(try refusal { $0["original_layers"] = [1, 2] }.contains("original_layers: has 2 entries for 4 layers"))
     #expect(try refusal { $0["something_new"] = 1 } == "opened without an error")
     #expect(try config("query_heads", [4, 4, 4]).contains("config.query_heads: has 3 entries for 4 layers"))

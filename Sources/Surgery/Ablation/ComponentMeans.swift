@@ -4,7 +4,7 @@ import Transformer
 /// Mean contribution of every component over all calibration tokens, for mean ablation.
 struct ComponentMeans {
   /// [1, C] each
-  let attention: [Tensor], mlp: [Tensor], layers: [Tensor]
+  let attention: [Tensor], mlp: [Tensor]
   /// Mean of each layer's concatenated heads, Hq·D values.
   private let heads: [[Float]]
   private let backend: any ComputeBackend
@@ -41,13 +41,11 @@ struct ComponentMeans {
     }
     var attention: [Tensor] = []
     var mlp: [Tensor] = []
-    var layers: [Tensor] = []
     for sum in sums {
       attention.append(try row(sum.attention))
       mlp.append(try row(sum.mlp))
-      layers.append(try row(zip(sum.attention, sum.mlp).map { $0 + $1 }))
     }
-    (self.attention, self.mlp, self.layers, self.backend) = (attention, mlp, layers, backend)
+    (self.attention, self.mlp, self.backend) = (attention, mlp, backend)
     heads = sums.map { $0.heads.map { Float($0 / tokens) } }
   }
 

@@ -37,24 +37,23 @@ struct LayerInterventions {
   /// What leaves the layer in each changed model, [k·N, C]. `components` must be sorted with those whose MLP runs first.
   func leaving(_ components: [Component]) throws(BackendError) -> Tensor {
     let rows = entering.rows
-    let out = try entering.repeated(components.count)
+    var out = try layer.shortcut(entering, layer.attentionShortcut, in: Eager()).repeated(components.count)
     for (index, component) in components.enumerated() {
       let slot = out.rows(index * rows..<(index + 1) * rows)
       switch component {
-      case .layer(let layer): addMean(means?.layers[layer], to: slot)
-      case .attention(let layer): addMean(means?.attention[layer], to: slot)
+      case .layer(let layer), .attention(let layer): addMean(means?.attention[layer], to: slot)
       case .mlp(let layer):
         if let heads, let attention = self.layer.attention { _ = try attention.add(heads, to: slot, layer: layer, in: owning) }
-        addMean(means?.mlp[layer], to: slot)
       case .head, .keyHead: break
       }
     }
     try addMaskedHeads(components, to: out)
     let count = components.prefix { $0.runsMLP }.count
-    if count > 0, let mlp = layer.mlp {
-      let running = out.rows(0..<count * rows)
-      _ = try mlp.add(mlp.hidden(running, layer: layer.index, in: owning), to: running, layer: layer.index, in: owning)
-    }
+    let running = 0..<count * rows
+    let hidden = count == 0 ? nil : try layer.mlp?.hidden(out.rows(running), layer: layer.index, in: owning)
+    out = try layer.shortcut(out, layer.mlpShortcut, in: owning)
+    if let hidden, let mlp = layer.mlp { _ = try mlp.add(hidden, to: out.rows(running), layer: layer.index, in: owning) }
+    for index in count..<components.count { addMean(means?.mlp[layer.index], to: out.rows(index * rows..<(index + 1) * rows)) }
     return out
   }
 

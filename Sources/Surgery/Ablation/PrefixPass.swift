@@ -46,18 +46,20 @@ struct PrefixPass {
   let group: PromptGroup
   /// Layers that are already out.
   let removed: Set<Int>
-  /// residuals[l] enters layer l, [N, C]; the last one leaves the stack.
+  /// residuals[l] enters layer l, [N, C], behind a patch that an earlier cut left there; the last one leaves the stack.
   let residuals: [Tensor]
 
   init(_ model: Llama, _ group: PromptGroup, without removed: Set<Int> = [], in graph: Eager = Eager()) throws(BackendError) {
     self.group = group
     self.removed = removed
-    var residuals = [try model.embed(group.ids, in: graph)]
+    var residuals: [Tensor] = []
+    var x = try model.embed(group.ids, in: graph)
     for layer in model.layers {
-      let x = residuals.last!
-      residuals.append(removed.contains(layer.index) ? x : try layer(x, group.layout, in: graph))
+      x = try layer.enter(x, in: graph)
+      residuals.append(x)
+      x = removed.contains(layer.index) ? try layer.bypass(x, in: graph) : try layer(x, group.layout, in: graph)
     }
-    self.residuals = residuals
+    self.residuals = residuals + [x]
   }
 }
 

@@ -23,9 +23,18 @@ public struct StudyCost: Sendable {
   private func mlp(_ layer: Int) -> Double { rows * 6 * Double(config.hiddenSize * config.layers[layer].intermediateSize) }
   private var head: Double { rows * 2 * Double(config.hiddenSize * config.vocabularySize) }
 
+  /// Patch and shortcuts of a layer: they stay when the layer goes.
+  private func maps(_ layer: Int) -> Double {
+    let sizes = config.layers[layer]
+    let count = (sizes.patch == .linear ? 1 : 0) + (sizes.attentionShortcut ? 1 : 0) + (sizes.mlpShortcut ? 1 : 0)
+    return Double(count) * map
+  }
+  private var map: Double { rows * 2 * Double(config.hiddenSize * config.hiddenSize) }
+
   /// Layers `range` without those in `removed`, and the LM head.
   public func pass(_ range: Range<Int>, without removed: Set<Int> = []) -> Double {
-    range.reduce(head) { removed.contains($1) ? $0 : $0 + attention($1) + mlp($1) }
+    let start = head + (config.finalPatch == .linear ? map : 0)
+    return range.reduce(start) { $0 + maps($1) + (removed.contains($1) ? 0 : attention($1) + mlp($1)) }
   }
 
   /// The pass of the full model.
