@@ -68,7 +68,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
-    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats"]),
+    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats", "LinearAlgebra"]),
 
     // Mutation tests of the parsers; a target, not a product
     .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Evaluation", "Surgery"]),

@@ -21,11 +21,12 @@ public final class ScratchFile: Sendable {
     self.folder = folder
     self.byteCount = byteCount
     var template = Array("\(folder)/hoof-scratch-XXXXXX".utf8CString)
-    descriptor = mkostemp(&template, O_CLOEXEC)
+    descriptor = mkstemp(&template)
     guard descriptor >= 0 else {
       throw FormatError(folder, nil, "scratch space cannot be made there: \(systemReason(errno)); TMPDIR names another folder")
     }
     unlink(template)
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
     let refusal = hoof_file_reserve(descriptor, Int64(byteCount))
     // File systems that cannot reserve say so with another code; then a write finds out.
     if [ENOSPC, EDQUOT, EFBIG].contains(refusal) || ftruncate(descriptor, byteCount) != 0 {
@@ -62,6 +63,8 @@ public final class ScratchFile: Sendable {
       }
       return 0
     }
-    if failure != 0 { throw FormatError(folder, nil, "scratch space cannot be written: \(systemReason(failure)); TMPDIR names another folder") }
+    if failure != 0 {
+      throw FormatError(folder, nil, "scratch space cannot be written: \(systemReason(failure)); TMPDIR names another folder")
+    }
   }
 }

@@ -58,8 +58,7 @@ struct SlicePass {
       for (index, group) in groups.enumerated() {
         let kept = try streams[index].projected(onRowsOf: basis)
         let layer = model.layers[sublayer.layer]
-        let next =
-          sublayer.part == .attention ? try layer.attend(kept, group.layout, in: graph) : try layer.feedForward(kept, in: graph)
+        let next = try sublayer.part == .attention ? layer.attend(kept, group.layout, in: graph) : layer.feedForward(kept, in: graph)
         streams[index] = try sublayer.behind.applied(to: next)
       }
     }

@@ -36,7 +36,9 @@ struct SlicedTensors {
     makers[TensorName.head] = reading(model.head, model.finalNorm, at: path.sublayers.count)
   }
 
-  private static func constant(_ value: Float, _ count: Int) -> RowMaker { { rows in [Float](repeating: value, count: rows.count * count) } }
+  private static func constant(_ value: Float, _ count: Int) -> RowMaker {
+    { rows in [Float](repeating: value, count: rows.count * count) }
+  }
 
   /// E·Mᵀ·V₀ᵀ, M being what lies before the first place.
   private func embedding() -> RowMaker {

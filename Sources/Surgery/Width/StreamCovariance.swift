@@ -23,9 +23,11 @@ struct StreamCovariance {
   }
 
   /// The first `count` axes as rows [count, C], and the share of Σ|x|² that lies in their span.
+  /// The sums become them: this can be asked once.
   /// - Returns: nil when the stream held NaN or infinity.
-  consuming func principalAxes(_ count: Int) -> (axes: [Float], captured: Double)? {
-    var matrix = sums
+  mutating func principalAxes(_ count: Int) -> (axes: [Float], captured: Double)? {
+    var matrix: [Double] = []
+    swap(&matrix, &sums)
     let trace = (0..<width).reduce(0.0) { $0 + matrix[$1 * (width + 1)] }
     // As the official code: axes without data would otherwise be left to rounding.
     let damping = SliceGPT.damping * trace / Double(width)
