@@ -68,7 +68,8 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
-    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "JSON", "Formats", "LinearAlgebra"]),
+    .target(name: "Training", dependencies: ["Transformer", "TensorCore", "Formats"]),
+    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
     // Mutation tests of the parsers; a target, not a product
     .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Evaluation", "Surgery"]),
@@ -90,6 +91,7 @@ let package = Package(
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TensorTesting"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "Formats", "JSON", "TensorTesting", "BackendCPU", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(
