@@ -41,7 +41,7 @@ extension AblationStudy {
   }
 
   /// Layers by rising divergence, the lower index first on ties.
-  private func ranked(_ outcomes: [Component: Outcome]) -> [Int] {
+  func ranked(_ outcomes: [Component: Outcome]) -> [Int] {
     model.layers.indices.filter { outcomes[.layer($0)] != nil }
       .map { layer in
         let divergence = outcomes[.layer(layer)]!.meanDivergence
