@@ -96,13 +96,17 @@ public struct AblationStudy {
     }
     result.activity = options.proxies ? try collector.activity() : nil
     result.neurons = options.neurons ? collector.neurons() : nil
-    func searched(_ flops: Double, _ activity: String) throws {
-      result.flops += flops
-      try monitor(StudyProgress(flops: flops, activity: activity))
+    if looksForSafeSet {
+      result.safe = try measureSafeSet(given: result) { flops, activity in
+        result.flops += flops
+        try monitor(StudyProgress(flops: flops, activity: activity))
+      }
     }
-    if looksForSafeSet { result.safe = try measureSafeSet(given: result, fit: &fit, note: note, monitor: searched) }
     if suggestsDrop {
-      result.drop = try suggestDrop(given: result.outcomes, means: means, fit: &fit, note: note, monitor: searched)
+      result.drop = try suggestDrop(given: result.outcomes, means: means, fit: &fit, note: note) { flops, activity in
+        result.flops += flops
+        try monitor(StudyProgress(flops: flops, activity: activity))
+      }
     }
     return result
   }

@@ -1,6 +1,3 @@
-import TensorCore
-import Transformer
-
 /// Layers that can all be removed at once without much loss, found by measuring their joint removal.
 public struct SafeSet: Sendable, Equatable {
   /// A larger set that was one layer too much.
@@ -28,18 +25,15 @@ public struct SafeSet: Sendable, Equatable {
 extension AblationStudy {
   /// Grows a set of layers in order of their single divergence, and measures the model without all of them after each step, until perplexity
   /// leaves `SafeSet.increaseLimit`. Layers are removed whatever the study puts in a part's place.
-  func measureSafeSet(
-    given result: Result, fit: inout MemoryFit, note: (String) throws -> Void,
-    monitor: (_ flops: Double, _ activity: String) throws -> Void
-  ) throws -> SafeSet {
+  func measureSafeSet(given result: Result, monitor: (_ flops: Double, _ activity: String) throws -> Void) throws -> SafeSet {
     let base = result.baseline.perplexity
     var safe = SafeSet(layers: [], divergence: 0, perplexity: base, increase: 0, refusal: nil)
     var removed: Set<Int> = []
     for layer in ranked(result.outcomes).prefix(model.layers.count - 1) {
       removed.insert(layer)
       let single = removed.count == 1 && options.replacement == .zero ? result.outcomes[.layer(layer)] : nil
-      let outcome =
-        try single ?? measureRemoval(of: removed, fit: &fit, note: note) { try monitor($0, "\(removed.count) layers together") }
+      let outcome = try single ?? measure(without: removed)
+      if single == nil { try monitor(removalFlops(removed), "\(removed.count) layers together") }
       let increase = outcome.perplexity / base - 1
       // Not the other way round, so that a model that overflows is refused.
       guard increase <= SafeSet.increaseLimit else {
@@ -53,29 +47,21 @@ extension AblationStudy {
     return safe
   }
 
-  /// The model without several layers at once, in the memory there is.
-  private func measureRemoval(
-    of removed: Set<Int>, fit: inout MemoryFit, note: (String) throws -> Void, monitor: (_ flops: Double) throws -> Void
-  ) throws -> Outcome {
-    var outcome = Outcome([])
-    let tokens = Double(prompts.reduce(0) { $0 + $1.count })
-    let flops = removalFlops(removed)
-    for range in plan.groups {
-      let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
-      let full = try fit.whole(group) { () throws(BackendError) in try PrefixPass(model, group) }
-      var reference = try fit.run(group, note: note) { (plan) throws(BackendError) in try Reference(model, full, plan: plan) }
-      let pass = try fit.whole(group) { () throws(BackendError) in try PrefixPass(model, group, without: removed) }
-      outcome.prompts += try fit.run(group, note: note) { (plan) throws(BackendError) in
-        reference.keep(to: plan)
-        return try compare(pass.residuals.last!, with: reference, plan: plan)[0]
+  /// Layers by rising divergence, the lower index first on ties.
+  func ranked(_ outcomes: [Component: Outcome]) -> [Int] {
+    model.layers.indices.filter { outcomes[.layer($0)] != nil }
+      .map { layer in
+        let divergence = outcomes[.layer(layer)]!.meanDivergence
+        // Without this layer the model overflows: the last to drop.
+        return (layer, divergence.isNaN ? .infinity : divergence)
       }
-      try monitor(flops * Double(group.rows) / tokens)
-    }
-    return outcome
+      .sorted { ($0.1, $0.0) < ($1.1, $1.0) }.map(\.0)
   }
 
   /// The full model again, and the cut one.
-  private func removalFlops(_ removed: Set<Int>) -> Double { cost.full + cost.pass(model.layers.indices, without: removed) }
+  private func removalFlops(_ removed: Set<Int>) -> Double {
+    2 * cost.full - removed.reduce(0) { $0 + cost.pass($1..<$1 + 1) - cost.pass($1..<$1) }
+  }
 
   /// About what the safe set costs; how far it grows is not known beforehand, so an eighth of the layers is assumed.
   var safeSetFlops: Double { Double(max(1, model.layers.count / 8)) * 2 * cost.full }

@@ -61,16 +61,16 @@ extension SafeSet {
   }
 
   private func evidence(_ baseline: Double) -> String {
-    let limit = "the limit is \(SafeSet.percent(SafeSet.increaseLimit))"
+    let limit = "above the limit of +\(NumberText.significant(SafeSet.increaseLimit * 100, 2)) %"
     guard let last = layers.last else {
       guard let refusal else { return "the model has no layer to spare" }
-      return "without layer \(refusal.layer) alone, the least important one, perplexity is \(SafeSet.percent(refusal.increase)); \(limit)"
+      return "without layer \(refusal.layer) alone, the least important one, perplexity is \(SafeSet.percent(refusal.increase)), \(limit)"
     }
     let list = layers.dropLast().map(String.init).joined(separator: ", ")
     let names = layers.count == 1 ? "layer \(last)" : "layers \(list) and \(last) together"
-    let change = "\(NumberText.significant(baseline)) → \(NumberText.significant(perplexity))"
-    let next = refusal.map { "; without layer \($0.layer) as well it would be \(SafeSet.percent($0.increase))" } ?? ""
-    return "without \(names), measured: perplexity \(change), which is \(SafeSet.percent(increase)); \(limit)\(next)"
+    let change = "\(NumberText.significant(baseline)) → \(NumberText.significant(perplexity)), \(SafeSet.percent(increase))"
+    let next = refusal.map { "; without layer \($0.layer) as well it is \(SafeSet.percent($0.increase)), \(limit)" } ?? ""
+    return "measured without \(names): perplexity \(change)\(next)"
   }
 
   private static func percent(_ share: Double) -> String {

@@ -18,7 +18,7 @@ struct CriticalSection {
       }
     }
     if let safe = data.safe {
-      let title = safe.layers.isEmpty ? "No layer can go" : "Can go together: \(ReportData.layers(safe.layers))"
+      let title = safe.layers.isEmpty ? "No layer can go" : safe.layers.count == 1 ? "One layer can go" : "These can go together"
       content += "<p>\(Markup.escaped("\(title): \(safe.evidence)."))</p>"
     }
     return Markup.section("critical", "What must stay, what can go", note: note, content)

@@ -67,14 +67,14 @@ enum ReportText {
   private static func critical(_ report: JSON) -> String {
     guard let section = report["critical"] else { return "" }
     let parts = (section["layers"]?.array ?? []) + (section["sublayers"]?.array ?? [])
-    let limits = "perplexity × \(number(section["perplexity_factor_limit"], 1)) or KL \(number(section["kl_limit"], 1)) or more"
-    if parts.isEmpty { return "never remove: nothing measured is critical (\(limits))\n" }
+    let limits = "perplexity × \(number(section["perplexity_factor_limit"], 1)) or KL \(number(section["kl_limit"], 1))"
+    if parts.isEmpty { return "never remove: nothing measured is critical, from \(limits) on\n" }
     let names = parts.prefix(mostCritical).map { part in
       let name = "\(part["layer"]?.int ?? 0)" + (part["part"]?.string.map { " \($0)" } ?? "")
       return "\(name) (× \(number(part["perplexity_factor"], 2)), KL \(number(part["kl"], 3)))"
     }
     let more = parts.count > mostCritical ? " and \(parts.count - mostCritical) more" : ""
-    return "never remove: \(names.joined(separator: ", "))\(more); each alone means \(limits)\n"
+    return "never remove: \(names.joined(separator: ", "))\(more); from \(limits) on\n"
   }
 
   private static func safe(_ report: JSON) -> String {
