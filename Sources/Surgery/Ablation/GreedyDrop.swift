@@ -40,17 +40,6 @@ extension AblationStudy {
     return steps
   }
 
-  /// Layers by rising divergence, the lower index first on ties.
-  private func ranked(_ outcomes: [Component: Outcome]) -> [Int] {
-    model.layers.indices.filter { outcomes[.layer($0)] != nil }
-      .map { layer in
-        let divergence = outcomes[.layer(layer)]!.meanDivergence
-        // Without this layer the model overflows: the last to drop.
-        return (layer, divergence.isNaN ? .infinity : divergence)
-      }
-      .sorted { ($0.1, $0.0) < ($1.1, $1.0) }.map(\.0)
-  }
-
   /// Each remaining layer taken out of the model that already lacks `removed`.
   func measureLayers(
     without removed: Set<Int>, means: ComponentMeans?, fit: inout MemoryFit, note: (String) throws -> Void,
@@ -75,13 +64,19 @@ extension AblationStudy {
     return outcomes
   }
 
-  /// The model without several layers at once.
-  public func measure(without removed: Set<Int>) throws(BackendError) -> Outcome {
+  /// The model without several layers at once, in the memory there is.
+  public func measure(without removed: Set<Int>) throws -> Outcome {
+    var fit = MemoryFit(plan: plan)
     var outcome = Outcome([])
     for range in plan.groups {
       let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
-      let reference = try Reference(model, PrefixPass(model, group), plan: plan)
-      outcome.prompts += try compare(PrefixPass(model, group, without: removed).residuals.last!, with: reference, plan: plan)[0]
+      let full = try fit.whole(group) { () throws(BackendError) in try PrefixPass(model, group) }
+      var reference = try fit.run(group, note: { _ in }) { (plan) throws(BackendError) in try Reference(model, full, plan: plan) }
+      let cut = try fit.whole(group) { () throws(BackendError) in try PrefixPass(model, group, without: removed) }
+      outcome.prompts += try fit.run(group, note: { _ in }) { (plan) throws(BackendError) in
+        reference.keep(to: plan)
+        return try compare(cut.residuals.last!, with: reference, plan: plan)[0]
+      }
     }
     return outcome
   }
