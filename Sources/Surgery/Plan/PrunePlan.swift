@@ -173,7 +173,7 @@ extension PrunePlan {
     guard let cuts = json["cuts"] else { throw FormatError(path, "cuts", "is missing") }
     self.cuts = try CutPlan(cuts, for: config, path: path)
     matrixType = try json["matrix_type"].map { (value) throws(FormatError) in
-      guard let type = DType.allCases.first(where: { $0.name == value.string && $0 != .i32 }) else {
+      guard let type = value.string.flatMap(DType.init(name:)), type != .i32 else {
         throw FormatError(path, "matrix_type", "\(value.text()) is not a type that matrices are stored as")
       }
       return type

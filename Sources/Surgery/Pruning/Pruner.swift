@@ -112,8 +112,9 @@ public struct Pruner {
       // Blocks of other lengths say nothing about the wanted one.
       if !sequence.isNested, !goal.hasLimit, let target { next = target }
       guard next > count else {
-        if case .parameters(let most)? = goal.budget { throw unreachable("--target-params \(most)", steps.last) }
-        if case .bytes(let most)? = goal.budget { throw unreachable("--target-bytes \(most)", steps.last) }
+        let left = steps.last?.after ?? source.sizes
+        if case .parameters(let most)? = goal.budget { throw unreachable("--target-params \(most)", count, left) }
+        if case .bytes(let most)? = goal.budget { throw unreachable("--target-bytes \(most)", count, left) }
         return Result(steps: steps, stop: "nothing more can go")
       }
       let cut = try sequence.cut(next, monitor: monitor)
@@ -151,10 +152,12 @@ public struct Pruner {
     case .ratio(let ratio): (asked, count) = ("--ratio \(ratio)", Int((ratio * Double(sequence.total)).rounded()))
     case .parameters(let most):
       if source.sizes.parameters <= most { throw .metAlready(asked: "--target-params \(most)", is: "\(source.sizes.parameters)") }
+      if let least = leastSizes, least.parameters > most { throw unreachable("--target-params \(most)", sequence.most, least) }
       return nil
     case .bytes(let most):
       let bytes = (try? ModelImport(source, matrixType: matrixType).after.bytes) ?? source.sizes.bytes
       if bytes <= most { throw .metAlready(asked: "--target-bytes \(most)", is: "\(bytes)") }
+      if let least = leastSizes, least.bytes > most { throw unreachable("--target-bytes \(most)", sequence.most, least) }
       return nil
     case nil: return nil
     }
@@ -163,11 +166,19 @@ public struct Pruner {
     return count
   }
 
-  private func unreachable(_ asked: String, _ last: Step?) -> PruneError {
-    let sizes = last?.after ?? source.sizes
-    let gone = "\(last?.count ?? 0) of \(sequence.total) \(options.method.facts.unit.rawValue)"
+  private func unreachable(_ asked: String, _ count: Int, _ left: ModelSizes) -> PruneError {
+    let gone = "\(count) of \(sequence.total) \(options.method.facts.unit.rawValue)"
     return .unreachable(
-      asked: asked, reachable: "without \(gone), all that can go, \(sizes.parameters) parameters of \(sizes.bytes) bytes are left")
+      asked: asked, reachable: "without \(gone), all that can go, \(left.parameters) parameters of \(left.bytes) bytes are left")
+  }
+
+  /// What stays at least when whole layers go, so that a search is not begun in vain; nil for other cuts.
+  private var leastSizes: ModelSizes? {
+    guard options.method.facts.unit == .layers else { return nil }
+    var sizes = ModelSizes.layers(of: source.config).enumerated().sorted { ($0.element, $0.offset) > ($1.element, $1.offset) }
+    sizes.removeLast(sizes.count - sequence.most)
+    return try? ModelImport(source, matrixType: matrixType, cut: CutPlan(layers: sizes.map(\.offset)).cut(of: source.config, method: ""))
+      .after
   }
 
   /// What a cut does on the calibration texts; nil without any. Layers and sublayers share the full model's prefix; other cuts are made in
@@ -178,6 +189,13 @@ public struct Pruner {
     if comparison == nil { comparison = try ModelComparison(base: model, prompts: search.prompts, plan: plan) }
     let changed = try ModelImport(source, cut: cut.cut(of: source.config, method: options.method.rawValue))
     return try comparison!.outcome(of: Llama(changed, on: model.backend, sharing: model))
+  }
+}
+
+extension ModelSizes {
+  /// Parameters of each layer.
+  fileprivate static func layers(of config: LlamaConfig) -> [Int] {
+    config.layers.map { layer in TensorName.Part.allCases.reduce(0) { $0 + (config.shape(of: $1, in: layer)?.count ?? 0) } }
   }
 }
 

@@ -56,6 +56,6 @@ struct PruneReplay {
     guard !plan.source.speaks(of: subject) else { return }
     let reason = "the plan was made for another model, \(plan.source.path), whose weights differ"
     guard arguments.has("force") else { throw CommandError(reason, at: planPath, advice: "--force makes its cuts here all the same") }
-    Output.note("hoof: \(planPath): \(reason); its cuts are made here all the same")
+    if !arguments.has("quiet") { Output.note("hoof: \(planPath): \(reason); its cuts are made here all the same") }
   }
 }

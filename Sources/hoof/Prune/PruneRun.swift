@@ -141,7 +141,9 @@ struct PruneRun {
   private static let fewestTokens = 1000
 
   private func warn(_ calibration: Calibration) {
-    guard calibration.prompts.count < PruneRun.fewestPrompts || calibration.tokens < PruneRun.fewestTokens else { return }
+    guard !arguments.has("quiet"),
+      calibration.prompts.count < PruneRun.fewestPrompts || calibration.tokens < PruneRun.fewestTokens
+    else { return }
     Output.note(
       "hoof: \(calibration.path) has only \(calibration.prompts.count) texts of \(calibration.tokens) tokens; below "
         + "\(PruneRun.fewestPrompts) texts or \(PruneRun.fewestTokens) tokens a choice says little about other texts")
