@@ -28,6 +28,11 @@ public enum RandomModel {
     layers: Array(repeating: .init(queryHeads: 32, keyHeads: 8, intermediateSize: 14_336), count: 32)
   )
 
+  /// TinyLlama 1.1B's shape: 1.10 billion weights in 22 layers, a head of its own.
+  public static let tinyLlama = LlamaConfig(
+    hiddenSize: 2048, headDim: 64, vocabularySize: 32_000, contextLength: 2048, normEpsilon: 1e-5, tiedEmbeddings: false, bosToken: 1,
+    eosTokens: [2], layers: Array(repeating: .init(queryHeads: 32, keyHeads: 4, intermediateSize: 5632), count: 22))
+
   /// Small enough to be made and studied in a moment.
   public static let tiny = LlamaConfig(
     hiddenSize: 64, headDim: 16, vocabularySize: 512, contextLength: 256, tiedEmbeddings: true, bosToken: 256, eosTokens: [257],

@@ -71,18 +71,8 @@ extension Inspection {
     return Inspection.aligned(lines)
   }
 
-  /// [0, 1, 2, 5] → "0-2, 5", as the options take them.
-  static func ranges(_ indices: [Int]) -> String {
-    var runs: [ClosedRange<Int>] = []
-    for index in indices {
-      if let last = runs.last, last.upperBound + 1 == index {
-        runs[runs.count - 1] = last.lowerBound...index
-      } else {
-        runs.append(index...index)
-      }
-    }
-    return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ", ")
-  }
+  /// [0, 1, 2, 5] → "0-2, 5"
+  static func ranges(_ indices: [Int]) -> String { IndexRanges.text(indices) }
 
   private var tensorTable: String {
     Inspection.aligned(tensors.map { [$0.dtype.name, "\($0.shape.rows) × \($0.shape.columns)", "\(ByteCount($0.range.count))", $0.name] })

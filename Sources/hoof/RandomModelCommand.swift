@@ -7,7 +7,7 @@ import Tokenization
 extension Command {
   private static let shapes: [(name: String, config: LlamaConfig)] = [
     ("llama-3.2-1b", RandomModel.llama1B), ("llama-3.2-3b", RandomModel.llama3B), ("llama-3.1-8b", RandomModel.llama8B),
-    ("tiny", RandomModel.tiny),
+    ("tinyllama-1.1b", RandomModel.tinyLlama), ("tiny", RandomModel.tiny),
   ]
 
   static let randomModel = Command(

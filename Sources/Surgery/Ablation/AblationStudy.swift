@@ -41,6 +41,7 @@ public struct AblationStudy {
     public var activity: ActivityStatistics?
     public var neurons: [NeuronStatistics]?
     public var drop: [DropStep] = []
+    public var safe: SafeSet?
     /// Necessary floating-point operations of the work done (see `StudyCost`), without what a journal already had.
     public var flops = 0.0
   }
@@ -51,9 +52,12 @@ public struct AblationStudy {
   /// A sharded study leaves what cannot be split to its first part.
   private var suggestsDrop: Bool { options.suggestDrop > 0 && (options.shard?.index ?? 0) == 0 }
 
-  /// Necessary floating-point operations of the whole study; the greedy search's are an estimate, because they depend on what it finds.
+  private var looksForSafeSet: Bool { options.safeSet && options.shard == nil }
+
+  /// Necessary floating-point operations of the whole study; the searches' are an estimate, because they depend on what they find.
   public var totalFlops: Double {
     cost.full + components.joined().reduce(0) { $0 + cost.flops($1) } + (suggestsDrop ? greedyFlops(dropping: options.suggestDrop) : 0)
+      + (looksForSafeSet ? safeSetFlops : 0)
   }
 
   public func run(journal: StudyJournal? = nil, monitor: Monitor = { _ in }) throws -> Result {
@@ -92,6 +96,12 @@ public struct AblationStudy {
     }
     result.activity = options.proxies ? try collector.activity() : nil
     result.neurons = options.neurons ? collector.neurons() : nil
+    if looksForSafeSet {
+      result.safe = try measureSafeSet(given: result) { flops, activity in
+        result.flops += flops
+        try monitor(StudyProgress(flops: flops, activity: activity))
+      }
+    }
     if suggestsDrop {
       result.drop = try suggestDrop(given: result.outcomes, means: means, plan: fit.plan) { piece in
         result.flops += piece.flops

@@ -18,8 +18,7 @@ extension AblationStudy {
     let layers = model.layers.indices.map { Component.layer($0) }
     var removals: [(component: Component, outcome: Outcome)]
     if options.oneShot {
-      let ranked = layers.filter { outcomes[$0] != nil }.sorted { SearchMetric.kl.prefers($0, $1, in: outcomes) }
-      removals = ranked.map { ($0, outcomes[$0]!) }
+      removals = ranked(outcomes).map { (.layer($0), outcomes[.layer($0)]!) }
     } else {
       let search = try RemovalSearch(model, prompts: prompts, plan: plan, means: means, monitor: monitor)
       var greedy = GreedySearch(search, candidates: layers, measured: outcomes)

@@ -1,3 +1,4 @@
+import Evaluation
 import Glibc
 
 /// What one changed model did on one prompt, summed over the prompt's positions. Divergences are KL(full ‖ changed) in nats.
@@ -64,16 +65,9 @@ public struct Outcome: Sendable, Equatable {
   public var agreement: Double { Double(prompts.reduce(0) { $0 + $1.agreements }) / Double(max(1, positions)) }
 
   /// Standard error of `meanDivergence` with prompts as clusters: positions of one prompt are not independent draws.
-  /// Linearised ratio estimator (Cochran, Sampling Techniques, 6.4); 0 for a single prompt.
+  /// 0 for a single prompt.
   public var divergenceStandardError: Double {
-    guard prompts.count > 1 else { return 0 }
-    let ratio = meanDivergence
-    let squares = prompts.reduce(0.0) { sum, prompt in
-      let residual = prompt.divergence - ratio * Double(prompt.positions)
-      return sum + residual * residual
-    }
-    let count = Double(prompts.count)
-    return (squares * count / (count - 1)).squareRoot() / Double(positions)
+    RatioEstimate(sums: prompts.map(\.divergence), counts: prompts.map { Double($0.positions) }).standardError ?? 0
   }
 
   private func mean(_ value: (PromptOutcome) -> Double) -> Double {

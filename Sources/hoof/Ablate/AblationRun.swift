@@ -42,6 +42,7 @@ struct AblationRun {
     options.replacement = arguments.string("ablation").flatMap(Replacement.init) ?? .zero
     options.suggestDrop = arguments.int("suggest-drop") ?? 0
     options.oneShot = arguments.has("one-shot")
+    options.safeSet = true
     let shard = try arguments.string("shard").map(ShardArgument.init)
     options.shard = shard?.shard
     self.options = options

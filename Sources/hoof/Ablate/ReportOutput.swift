@@ -18,7 +18,7 @@ func write(_ report: JSON, _ arguments: Arguments, to path: String?) throws {
 /// - Parameter inputs: what is read; not even --force writes over it.
 func checkOutputs(_ arguments: Arguments, report: String?, inputs: [String]) throws {
   let paths = [report, arguments.string("html")].compactMap { $0 }
-  if paths.count == 2, paths[0] == paths[1] { throw UsageError(command: "ablate", "-o and --html name the same file") }
+  if paths.count == 2, paths[0] == paths[1] { throw UsageError(command: arguments.command, "-o and --html name the same file") }
   try checkOutputs(paths, inputs: inputs, force: arguments.has("force"))
 }
 
