@@ -13,10 +13,9 @@ struct PrunePlanTests {
   static func plan(_ method: PruneMethod = .greedy) throws -> (plan: PrunePlan, source: ModelSource) {
     var pruner = try Pruning.pruner("stories260K", PruneOptions(method: method), prompts: 8)
     let result = try pruner.run(PruneGoal(budget: .drop(2)))
-    let model = try ModelImport(pruner.source, cut: result.cut.cut(of: pruner.source.config, method: method.rawValue))
     let outcome = result.steps.last!.outcome!
     let plan = PrunePlan(
-      result, of: pruner, cuts: result.cut, import: model, matrixType: .q8_0,
+      result, of: pruner, cuts: result.cut, after: result.steps.last!.after, matrixType: .q8_0,
       source: .init(path: "m", fingerprint: pruner.source.fingerprint(), origin: nil),
       calibration: .init(path: "c", sha256: "s", prompts: 8, tokens: 400, maxTokens: 64),
       measured: .init(divergence: outcome.meanDivergence, perplexity: outcome.perplexity))

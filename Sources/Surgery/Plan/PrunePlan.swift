@@ -66,9 +66,9 @@ public struct PrunePlan: Sendable {
   /// The plan of a run.
   /// - Parameters:
   ///   - cuts: `result`'s, and what was asked for beside the method (patches).
-  ///   - import: the model that comes of it.
+  ///   - after: what is left, as it will be stored.
   public init(
-    _ result: Pruner.Result, of pruner: Pruner, cuts: CutPlan, import plan: ModelImport, matrixType: DType?, source: Source,
+    _ result: Pruner.Result, of pruner: Pruner, cuts: CutPlan, after: ModelSizes, matrixType: DType?, source: Source,
     calibration: Calibration?, measured: Measured?
   ) {
     self.source = source
@@ -77,11 +77,12 @@ public struct PrunePlan: Sendable {
     self.matrixType = matrixType
     self.measured = measured
     method = pruner.options.method.rawValue
-    let (before, after) = (plan.before, plan.after)
+    let before = pruner.source.sizes
+    let (layers, kept) = (pruner.source.config.layers.count, cuts.keptLayers(of: pruner.source.config))
     var object: JSON.Object = ["format": .string(PrunePlan.format), "version": .int(PrunePlan.version)]
     var from: JSON.Object = ["path": .string(source.path), "fingerprint": .string(source.fingerprint)]
     if let origin = source.origin { from["origin"] = .string(origin) }
-    from["layers"] = .int(plan.source.config.layers.count)
+    from["layers"] = .int(layers)
     from["parameters"] = .int(before.parameters)
     from["bytes"] = .int(before.bytes)
     object["source"] = .object(from)
@@ -111,9 +112,9 @@ public struct PrunePlan: Sendable {
         "kl": JSON(measured: measured.divergence), "perplexity": JSON(measured: measured.perplexity), "cuts": PrunePlan.sum(cuts.json),
       ]
     }
-    object["original_layers"] = .array(plan.originalLayers.map { .int($0) })
-    object["before"] = PrunePlan.json(before, layers: plan.source.config.layers.count)
-    object["after"] = PrunePlan.json(after, layers: plan.config.layers.count)
+    object["original_layers"] = .array(kept.map { .int(pruner.source.originalLayers[$0]) })
+    object["before"] = PrunePlan.json(before, layers: layers)
+    object["after"] = PrunePlan.json(after, layers: kept.count)
     object["stop"] = .string(result.stop)
     json = .object(object)
   }

@@ -7,7 +7,7 @@ public protocol CutSequence {
   var total: Int { get }
   /// How many may go at most.
   var most: Int { get }
-  /// Whether each cut holds the one before it.
+  /// Whether each cut holds the one before it: the way to a budget is measured and told then.
   var isNested: Bool { get }
   /// Units from one amount that is tried to the next.
   var increment: Int { get }

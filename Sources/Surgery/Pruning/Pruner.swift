@@ -67,7 +67,8 @@ public struct Pruner {
     case .first: return RankedCuts(Array(layers), of: count)
     case .middle: return RankedCuts(RankedCuts.middle(layers), of: count)
     case .random: return RankedCuts(RankedCuts.shuffled(layers, seed: options.seed), of: count)
-    case .mrp, .owl, .minitron, .slicegpt: throw PruneError.notHere(method: options.method)
+    case .slicegpt: return WidthCuts(total: model.config.hiddenSize)
+    case .mrp, .owl, .minitron: throw PruneError.notHere(method: options.method)
     }
   }
 
@@ -118,16 +119,17 @@ public struct Pruner {
         return Result(steps: steps, stop: "nothing more can go")
       }
       let cut = try sequence.cut(next, monitor: monitor)
-      let outcome = try sequence.outcome(next) ?? measure(cut, monitor: monitor)
+      let made = try cut.model(
+        of: source, base: model, matrixType: matrixType, method: options.method.rawValue, prompts: search?.prompts)
+      let outcome = try sequence.outcome(next) ?? measure(cut, matrixType == nil ? made : nil, monitor: monitor)
       if let outcome, let reason = goal.crossed(by: outcome, baseline: search!.baseline) {
         let parts = cut.labels(besides: steps.last?.cut).joined(separator: ", ")
         if steps.isEmpty { throw PruneError.limit(cut: parts, reason: reason) }
         return Result(steps: steps, stop: "\(reason) without \(parts)")
       }
-      let after = try ModelImport(source, matrixType: matrixType, cut: cut.cut(of: source.config, method: "")).after
-      steps.append(Step(count: next, cut: cut, outcome: outcome, after: after))
+      steps.append(Step(count: next, cut: cut, outcome: outcome, after: made.after))
       count = next
-      if let met = met(goal.budget, count, target, after) { return Result(steps: steps, stop: met) }
+      if let met = met(goal.budget, count, target, made.after) { return Result(steps: steps, stop: met) }
     }
   }
 
@@ -182,12 +184,13 @@ public struct Pruner {
   }
 
   /// What a cut does on the calibration texts; nil without any. Layers and sublayers share the full model's prefix; other cuts are made in
-  /// memory.
-  private mutating func measure(_ cut: CutPlan, monitor: Monitor) throws -> Outcome? {
+  /// memory, in the types of the source, as the search does.
+  /// - Parameter made: the new model's plan in those types, if it is there.
+  private mutating func measure(_ cut: CutPlan, _ made: ModelImport?, monitor: Monitor) throws -> Outcome? {
     guard let search, let plan else { return nil }
     if cut.isWholeParts { return try search.outcome(of: cut, monitor: monitor) }
     if comparison == nil { comparison = try ModelComparison(base: model, prompts: search.prompts, plan: plan) }
-    let changed = try ModelImport(source, cut: cut.cut(of: source.config, method: options.method.rawValue))
+    let changed = try made ?? cut.model(of: source, base: model, method: options.method.rawValue, prompts: search.prompts)
     return try comparison!.outcome(of: Llama(changed, on: model.backend, sharing: model))
   }
 }

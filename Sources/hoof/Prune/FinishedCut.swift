@@ -13,16 +13,24 @@ struct FinishedCut {
   let cuts: CutPlan
   var planPath: String?
   private(set) var output: String?
+  private let base: Llama
+  private let prompts: [[Int32]]
   private var proof: CutProof?
   /// Why there is no proof.
   private var unproved: String?
 
-  /// - Parameter planText: of the plan file, whose sum goes into the model's history.
-  init(_ plan: PrunePlan, planText: String, source: ModelSource, matrixType: DType?) throws(CommandError) {
+  /// - Parameters:
+  ///   - text: of the plan file, whose sum goes into the model's history.
+  ///   - base: `source` on a backend.
+  ///   - prompts: for a cut of the width, and for the proof.
+  init(
+    _ plan: PrunePlan, text: String, of source: ModelSource, _ base: Llama, matrixType: DType?, prompts: [[Int32]]?
+  ) throws {
     self.plan = plan
+    self.base = base
+    self.prompts = prompts ?? []
     cuts = plan.cuts.normalized(for: source.config)
-    if cuts.width != nil { throw CommandError("a cut of the width is not in this build of hoof") }
-    var details: JSON.Object = ["plan": .string(SHA256.hex(of: Array(planText.utf8))), "source": .string(plan.source.fingerprint)]
+    var details: JSON.Object = ["plan": .string(SHA256.hex(of: Array(text.utf8))), "source": .string(plan.source.fingerprint)]
     if let calibration = plan.calibration { details["calibration"] = .string(calibration.sha256) }
     if let measured = plan.measured, measured.divergence.isFinite, measured.perplexity.isFinite {
       details["kl"] = .double(measured.divergence)
@@ -30,9 +38,11 @@ struct FinishedCut {
       if let before = plan.json["baseline"]?["perplexity"]?.double { details["perplexity_before"] = .double(before) }
     }
     details["removes"] = .array(cuts.labels().map { .string($0) })
-    do throws(FormatError) {
-      model = try ModelImport(source, matrixType: matrixType, cut: cuts.cut(of: source.config, method: plan.method, details: details))
-    } catch {
+    do {
+      model = try cuts.model(
+        of: source, base: base, matrixType: matrixType, method: plan.method, details: details, prompts: prompts
+      ) { _, _ in try Interrupt.check(saved: "nothing was written") }
+    } catch let error as FormatError {
       throw CommandError(error.description)
     }
   }
@@ -44,7 +54,7 @@ struct FinishedCut {
   }
 
   /// Reads the file back and compares what it computes. A file that computes something else is taken away again.
-  mutating func prove(_ base: Llama, prompts: [[Int32]], _ arguments: Arguments) throws {
+  mutating func prove(_ arguments: Arguments) throws {
     guard let output else { return }
     do {
       let written = try Llama(ModelSource.open(path: output), on: base.backend)

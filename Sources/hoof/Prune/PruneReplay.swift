@@ -40,15 +40,35 @@ struct PruneReplay {
     try check(plan, source)
     let calibration = try arguments.string("calibration").map { try Models.calibration(at: $0, for: source, arguments) }
     try source.checkFinite()
-    let matrixType = MatrixType.wanted(arguments) ?? plan.matrixType
-    var finished = try FinishedCut(plan, planText: String(decoding: bytes, as: UTF8.self), source: source, matrixType: matrixType)
+    if plan.cuts.width != nil { try check(calibration, plan) }
+    let model = try Llama(source, on: openBackend(arguments, for: source))
+    var finished = try FinishedCut(
+      plan, text: String(decoding: bytes, as: UTF8.self), of: source, model,
+      matrixType: MatrixType.wanted(arguments) ?? plan.matrixType, prompts: calibration?.prompts)
     finished.planPath = planPath
     if let output {
-      let backend = try openBackend(arguments, for: source)
       try finished.write(to: output, arguments)
-      try finished.prove(Llama(source, on: backend), prompts: calibration?.prompts ?? [], arguments)
+      try finished.prove(arguments)
     }
     try finished.print(arguments)
+  }
+
+  /// The axes of a narrower stream are those of the texts: with others it would be another cut.
+  private func check(_ calibration: Calibration?, _ plan: PrunePlan) throws(CommandError) {
+    guard let made = plan.calibration else {
+      throw CommandError("\(planPath): calibration: is missing, and the cut of the width is made from texts")
+    }
+    guard let calibration else {
+      throw CommandError("the plan cuts the width by the texts it was made from", at: planPath, advice: "--calibration \(made.path)")
+    }
+    guard calibration.sha256 == made.sha256 else {
+      throw CommandError("the plan cuts the width by other texts", at: calibration.path, advice: "it was made from \(made.path)")
+    }
+    guard calibration.tokens == made.tokens else {
+      throw CommandError(
+        "the plan was made from \(made.tokens) tokens of these texts, here they have \(calibration.tokens)", at: planPath,
+        advice: "--max-tokens \(made.maxTokens), and --no-bos as then")
+    }
   }
 
   private func check(_ plan: PrunePlan, _ source: ModelSource) throws {

@@ -114,19 +114,18 @@ struct PruneRun {
 
     let cuts = result.cut.normalized(for: source.config)
     let measured = result.steps.last?.outcome.map { PrunePlan.Measured(divergence: $0.meanDivergence, perplexity: $0.perplexity) }
-    let preview = try ModelImport(source, matrixType: matrixType, cut: cuts.cut(of: source.config, method: options.method.rawValue))
     let plan = PrunePlan(
-      result, of: pruner, cuts: cuts, import: preview, matrixType: matrixType, source: subject,
+      result, of: pruner, cuts: cuts, after: result.steps.last?.after ?? source.sizes, matrixType: matrixType, source: subject,
       calibration: calibration.map {
         .init(path: $0.path, sha256: $0.sha256, prompts: $0.prompts.count, tokens: $0.tokens, maxTokens: $0.maxTokens)
       }, measured: measured)
-    var finished = try FinishedCut(plan, planText: plan.text, source: source, matrixType: matrixType)
+    var finished = try FinishedCut(plan, text: plan.text, of: source, model, matrixType: matrixType, prompts: calibration?.prompts)
     if let output {
       try finished.write(to: output, arguments)
       try AtomicFile.write(plan.text, to: planPath!, force: arguments.has("force"))
       finished.planPath = planPath
       journal?.remove()
-      try finished.prove(model, prompts: calibration?.prompts ?? [], arguments)
+      try finished.prove(arguments)
     }
     try finished.print(arguments)
   }
