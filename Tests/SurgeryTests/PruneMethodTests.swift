@@ -29,6 +29,14 @@ struct PruneMethodTests {
     #expect(step.after == cut.after && step.after.parameters < pruner.source.sizes.parameters)
   }
 
+  @Test("the README's table says what the methods say of themselves", arguments: PruneMethod.allCases)
+  func table(method: PruneMethod) throws {
+    let facts = method.facts
+    let cells = ["`\(method.rawValue)`", facts.unit.rawValue, facts.formula, facts.source, facts.calibration == .none ? "0" : facts.cost]
+    let row = cells.map { $0.split(separator: "|", omittingEmptySubsequences: false).joined(separator: "\\|") }
+    #expect(try TestFiles.text(SharedData.packageRoot + "/README.md").contains("| \(row.joined(separator: " | ")) |\n"))
+  }
+
   @Test("Block Influence and angular blocks are the reference's", arguments: ReferenceModels.names)
   func reference(name: String) throws {
     let expected = try SharedData.json("reference/\(name)/block_influence.json")
