@@ -11,9 +11,12 @@ public struct PromptOutcome: Sendable, Equatable {
   public var loss: Double
   /// Positions whose arg-max is the full model's.
   public var agreements: Int
+  /// Jensen-Shannon divergence of both models in nats; nil where it was not asked for.
+  public var jensenShannon: Double?
 
   public init(
-    positions: Int, divergence: Double, lastDivergence: Double, greatestDivergence: Double, loss: Double, agreements: Int
+    positions: Int, divergence: Double, lastDivergence: Double, greatestDivergence: Double, loss: Double, agreements: Int,
+    jensenShannon: Double? = nil
   ) {
     self.positions = positions
     self.divergence = divergence
@@ -21,15 +24,20 @@ public struct PromptOutcome: Sendable, Equatable {
     self.greatestDivergence = greatestDivergence
     self.loss = loss
     self.agreements = agreements
+    self.jensenShannon = jensenShannon
   }
 
   /// From the per-row results of one prompt.
-  init(divergences: ArraySlice<Float>, losses: ArraySlice<Float>, winners: ArraySlice<Int32>, originals: ArraySlice<Int32>) {
+  init(
+    divergences: ArraySlice<Float>, losses: ArraySlice<Float>, winners: ArraySlice<Int32>, originals: ArraySlice<Int32>,
+    jensenShannon: ArraySlice<Float>? = nil
+  ) {
     self.init(
       positions: divergences.count, divergence: divergences.reduce(0) { $0 + Double($1) },
       lastDivergence: divergences.last.map(Double.init) ?? 0,
       greatestDivergence: divergences.max().map(Double.init) ?? 0, loss: losses.reduce(0) { $0 + Double($1) },
-      agreements: zip(winners, originals).reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) })
+      agreements: zip(winners, originals).reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) },
+      jensenShannon: jensenShannon?.reduce(0) { $0 + Double($1) })
   }
 }
 
@@ -43,6 +51,11 @@ public struct Outcome: Sendable, Equatable {
 
   /// Mean over all positions of all prompts; long prompts weigh more.
   public var meanDivergence: Double { prompts.reduce(0) { $0 + $1.divergence } / Double(max(1, positions)) }
+  /// Mean over all positions; nil where it was not measured.
+  public var meanJensenShannon: Double? {
+    let sums = prompts.compactMap(\.jensenShannon)
+    return sums.isEmpty || sums.count < prompts.count ? nil : sums.reduce(0, +) / Double(max(1, positions))
+  }
   /// Mean over prompts of each prompt's mean.
   public var meanDivergencePerPrompt: Double { mean { $0.divergence / Double($0.positions) } }
   public var meanLastDivergence: Double { mean(\.lastDivergence) }
