@@ -42,7 +42,7 @@ struct SliceMeasure {
             "MEASURE \(name) \(calibration) \(sliced.slice.tokens) \(ratio) k \(width) params \(sliced.slice.config.parameterCount) of \(source.config.parameterCount) \(seconds)"
           for (text, ids) in evaluations {
             line +=
-              " \(text) \(try WindowPerplexity(sliced.model, ids: ids, window: 256, bos: source.config.bosToken.map(Int32.init)).perplexity)"
+              " \(text) \(try Perplexity(sliced.model, text: ids, .init(.windows, window: 256, bos: source.config.bosToken.map(Int32.init))).perplexity)"
           }
           print(line, "captured", sliced.slice.places.map(\.captured).min()!)
         }

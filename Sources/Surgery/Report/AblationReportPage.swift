@@ -5,7 +5,7 @@ public enum AblationReportPage {
   /// `report`: the JSON of `hoof ablate -o`. Absent sections are left out of the page.
   public static func html(_ report: JSON) -> String {
     let data = ReportData(report)
-    var main = PageStyle.patterns + ReportSummary(data: data).html()
+    var main = ReportSummary(data: data).html()
     if data.critical != nil || data.safe != nil { main += CriticalSection(data: data).html() }
     if !data.layers.isEmpty { main += layerSection(data) }
     if !data.parts.isEmpty { main += partSection(data) }
