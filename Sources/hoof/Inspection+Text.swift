@@ -71,21 +71,6 @@ extension Inspection {
     return Inspection.aligned(lines)
   }
 
-  /// "1. layers: 9 → 7, kept 0-3, 5, 7-8", then whatever else the step recorded.
-  private var history: String {
-    source.history.enumerated().map { step, entry in
-      var parts: [String] = []
-      if let before = entry["layers_before"]?.int, let kept = entry["kept_layers"]?.array {
-        parts.append("\(before) → \(kept.count) layers, kept \(Inspection.ranges(kept.compactMap(\.int)))")
-      }
-      let told = ["method", "layers_before", "kept_layers", "original_layers"]
-      for (name, value) in entry.object?.members.map(\.self) ?? [] where !told.contains(name) {
-        parts.append("\(name) \(value.string ?? value.text())")
-      }
-      return "  \(step + 1). \(entry["method"]?.string ?? "?"): \(parts.joined(separator: "; "))".onOneLine + "\n"
-    }.joined()
-  }
-
   /// [0, 1, 2, 5] → "0-2, 5"
   static func ranges(_ indices: [Int]) -> String { IndexRanges.text(indices) }
 

@@ -6,6 +6,7 @@ public enum AblationReportPage {
   public static func html(_ report: JSON) -> String {
     let data = ReportData(report)
     var main = ReportSummary(data: data).html()
+    if data.critical != nil || data.safe != nil { main += CriticalSection(data: data).html() }
     if !data.layers.isEmpty { main += layerSection(data) }
     if !data.parts.isEmpty { main += partSection(data) }
     if !data.heads.isEmpty { main += mapSection("heads", "Heads", "head", data.heads) }
@@ -39,6 +40,7 @@ public enum AblationReportPage {
 
   private static func layerSection(_ data: ReportData) -> String {
     let cut = Set(data.suggestedDrop)
+    let critical = Set(data.critical?.layers ?? [])
     let reach = data.layers.compactMap { layer in layer.kl.map { $0 + (layer.error ?? 0) } } + data.layers.compactMap(\.kl)
     let kl = BarPanel(
       title: "KL", unit: "nats",
@@ -46,7 +48,7 @@ public enum AblationReportPage {
         let isCut = cut.contains(layer.index)
         let error = layer.error.map { " ± \(NumberText.significant($0, 2))" } ?? ""
         let bar = BarPanel.Bar(
-          value: layer.kl, error: layer.error, style: isCut ? "kl cut" : "kl",
+          value: layer.kl, error: layer.error, style: isCut ? "kl cut" : critical.contains(layer.index) ? "kl stays" : "kl",
           title: "layer \(layer.index): KL \(NumberText.significant(layer.kl))\(error) nats")
         return BarPanel.Row(label: "\(layer.index)", bars: [bar], isMarked: isCut)
       }, width: data.proxies.isEmpty ? 460 : 430, axis: Axis(reach), showsValues: true)
@@ -66,7 +68,9 @@ public enum AblationReportPage {
     var note = "How far the predictions move when a layer passes its input on unchanged."
     if data.layers.contains(where: { $0.error != nil }) { note += " Whiskers: ± one standard error." }
     if !proxies.isEmpty { note += " Beside it, the cheap scores of the same layers, each on its own scale." }
-    let marks = cut.isEmpty ? "" : "<ul class=\"legend\"><li>\(swatch("kl cut"))suggested to drop</li></ul>"
+    let legend = [("kl cut", "suggested to drop", !cut.isEmpty), ("kl stays", "must stay", !critical.isEmpty)].filter(\.2)
+    let items = legend.map { "<li>\(swatch($0.0))\($0.1)</li>" }.joined()
+    let marks = items.isEmpty ? "" : "<ul class=\"legend\">\(items)</ul>"
     let panels = "<div class=\"panels\">\(kl.svg())<div class=\"proxies\">\(proxies.joined())</div></div>"
     return Markup.section("layers", "Layers", note: note, marks + panels)
   }

@@ -2,7 +2,7 @@ import Formats
 import Terminal
 import Tokenization
 
-/// The held-out text as every model reads it: the sequences of `WindowPerplexity`.
+/// The held-out text as every model reads it: the sequences of `Perplexity` in the protocol `windows`.
 struct TextWindows {
   let ids: [Int32]
   /// Tokens of text in a window.
