@@ -32,8 +32,8 @@ public enum ComparisonPage {
       "plots", "Cost against gain",
       note:
         "Each point is a model; a line joins the cuts of one method. Where there is room, the last of them and those on the front are named; "
-        + "the pointer shows the others. Ringed points lie on the Pareto front, the dotted line: no other model is better at both. Whiskers: ± one standard deviation. "
-        + "Against itself the base has no divergence.",
+        + "the pointer shows the others. Ringed points lie on the Pareto front, the dotted line: no other model is better at both. "
+        + "Whiskers: ± one standard deviation. Against itself the base has no divergence.",
       plots.legend + "<div class=\"panels scatters comparison\">\(plots.scatters.map { $0.svg() }.joined())</div>")
   }
 
