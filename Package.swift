@@ -91,7 +91,8 @@ let package = Package(
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TensorTesting"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "Formats", "JSON", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(

@@ -5,27 +5,21 @@ import TensorCore
 import Terminal
 
 extension Command {
-  private static let types: [(flag: String, dtype: DType)] = [
-    ("f32", .f32), ("f16", .f16), ("bf16", .bf16), ("q8", .q8_0), ("q4k", .q4_K),
-  ]
-
   static let create = Command(
     spec: CommandSpec(
       "create", summary: "make a .hoof file of a model: convert, quantise, leave layers out",
       details: "Matrices keep their type unless one is asked for; norms are always f32.",
       positionals: [Positional("SOURCE", help: "a Hugging Face folder or a .hoof file")],
       options: [
-        .output("the .hoof file to write"),
-        CommandOption("f32", help: "store the matrices as 32-bit floats"), CommandOption("f16", help: "as IEEE half floats"),
-        CommandOption("bf16", help: "as bfloat16"), CommandOption("q8", help: "as Q8_0, 8.5 bits a weight"),
-        CommandOption("q4k", help: "as Q4_K, 4.5 bits a weight"),
+        .output("the .hoof file to write")
+      ] + MatrixType.options + [
         CommandOption("layers", .string, placeholder: "REPORT.json", help: "drop the suggested_drop of this ablation report"),
         CommandOption("drop-layers", .indices, help: "drop these layers: 3,5,10-12 (0-based, inclusive)"),
         CommandOption("keep-layers", .indices, help: "drop all but these layers"),
         .force, CommandOption("dry-run", help: "print the plan and write nothing"),
         .threads, .json, .quiet, CommandOption("verbose", short: "v", help: "list every tensor of the plan"),
       ],
-      exclusive: [types.map(\.flag), ["layers", "drop-layers", "keep-layers"]],
+      exclusive: [MatrixType.flags, ["layers", "drop-layers", "keep-layers"]],
       examples: [
         .init("hoof create Llama-3.2-3B-Instruct/ -o base.hoof --q8", "import a Hugging Face folder as Q8_0"),
         .init("hoof create base.hoof -o cut.hoof --layers ablation.json --dry-run", "what a cut would save"),
@@ -37,7 +31,7 @@ extension Command {
         throw UsageError(command: "create", "-o is missing: -o OUT.hoof")
       }
       let source = try Models.open(arguments.first("SOURCE")!)
-      let plan = try Creation.plan(source, matrixType: types.first { arguments.has($0.flag) }?.dtype, arguments)
+      let plan = try Creation.plan(source, matrixType: MatrixType.wanted(arguments), arguments)
       if !arguments.has("quiet") { for note in plan.notes { Output.note("hoof: \(note)") } }
       if !isDry { try Creation.write(plan, to: output, arguments) }
       let result = Creation(plan: plan, output: isDry ? nil : output)
@@ -47,7 +41,7 @@ extension Command {
 }
 
 /// What `hoof create` did, or with --dry-run would do.
-private struct Creation {
+struct Creation {
   let plan: ModelImport
   /// nil when nothing was written.
   let output: String?

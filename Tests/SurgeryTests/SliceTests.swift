@@ -23,8 +23,8 @@ struct SliceTests {
     #expect(sliced.slice.places.count == 2 * config.layers.count + 1)
     #expect(sliced.slice.places.allSatisfy { $0.captured > 1 - 1e-6 })
     let ids = Array(try Sliced.prompts(name).joined())
-    let before = try WindowPerplexity(sliced.whole, ids: ids, window: 128, bos: nil)
-    let after = try WindowPerplexity(sliced.model, ids: ids, window: 128, bos: nil)
+    let before = try Perplexity(sliced.whole, text: ids, .init(.windows, window: 128, bos: nil))
+    let after = try Perplexity(sliced.model, text: ids, .init(.windows, window: 128, bos: nil))
     #expect(relativeError(after.perplexity, before.perplexity) < 1e-4)
     #expect(!sliced.model.config.tiedEmbeddings && sliced.model.head.rows == config.vocabularySize)
   }
@@ -128,8 +128,8 @@ struct SliceTests {
     let model = try Llama(ModelSource.open(path: folder.file("small.hoof")), on: sliced.whole.backend)
     #expect(try Sliced.logits(model) == Sliced.logits(Llama(plan, on: sliced.whole.backend)))
     let ids = Array(try Sliced.prompts("talespin-15m").joined())
-    let exact = try WindowPerplexity(sliced.model, ids: ids, window: 128, bos: nil)
-    let rounded = try WindowPerplexity(model, ids: ids, window: 128, bos: nil)
+    let exact = try Perplexity(sliced.model, text: ids, .init(.windows, window: 128, bos: nil))
+    let rounded = try Perplexity(model, text: ids, .init(.windows, window: 128, bos: nil))
     // What the type's rounding costs this undertrained model: half a percent for 8 bits, some percent for 4.
     #expect(relativeError(rounded.perplexity, exact.perplexity) < limit)
   }
