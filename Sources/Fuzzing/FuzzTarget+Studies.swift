@@ -4,7 +4,7 @@ import JSON
 import Surgery
 
 extension FuzzTarget {
-  /// What ablation studies leave for later: their reports and journals.
+  /// What studies and cuts leave for later: reports, journals, plans.
   static func studies(in folder: String) throws -> [FuzzTarget] {
     let (first, second) = (part(1, layers: [0, 2]), part(2, layers: [1]))
     let other = try JSON(parsing: second)
@@ -22,6 +22,11 @@ extension FuzzTarget {
         try write(bytes, to: journal)
         let read = try StudyJournal(path: journal, identity: "fuzz", plan: plan, resuming: true)
         precondition(read.plan.groups.last?.upperBound == 2, "a plan of other prompts")
+      },
+      FuzzTarget(name: "prune-plan", seeds: [Array(pruneText.utf8)]) { bytes in
+        let plan = try PrunePlan(JSON(parsing: bytes), for: config, path: "plan")
+        precondition(plan.cuts.keptLayers(of: config).count == 1, "a plan without a layer")
+        _ = plan.cuts.normalized(for: config).labels()
       },
     ]
   }
@@ -53,6 +58,15 @@ extension FuzzTarget {
       "suggested_drop":[1],"drop_steps":[{"layer":1,"kl":0.2,"perplexity":9.5}]}
       """
   }
+
+  private static let pruneText = """
+    {"format":"hoof-plan","version":1,"source":{"path":"m","fingerprint":"f","origin":"o","layers":1},"method":"greedy","matrix_type":"q8_0",
+    "calibration":{"path":"c","sha256":"s","prompts":2,"tokens":7,"max_tokens":64},
+    "cuts":{"layers":[],"heads":{"0":[1]},"neurons":{"0":[1,2,5]},"channels":[3],"width":4,
+    "patches":[{"layer":1,"kind":"diag","scales":[1,2,0.5,1e-3,4,5,6,7]}]},
+    "steps":[{"removes":["head 1"],"cut":{"heads":{"0":[1]}},"kl":0.5}],"baseline":{"perplexity":9.5},
+    "measured":{"kl":0.5,"perplexity":10.5,"cuts":"0"}}
+    """
 
   private static let journalText = """
     {"format":"hoof-ablation-journal","version":1,"identity":"fuzz","groups":[[0,1],[1,2]],"rows_per_batch":512,"keeps_logits":true,"rows_per_chunk":64}
