@@ -26,7 +26,7 @@ enum Pruning {
 
   static func pruner(
     _ name: String, _ options: PruneOptions, prompts count: Int? = nil, budget: Int = 1 << 30, journal: StudyJournal? = nil,
-    monitor: Pruner.Monitor = { _ in }
+    monitor: @escaping Pruner.Monitor = { _ in }
   ) throws -> Pruner {
     let source = try source(name)
     let model = try Llama(source, on: CPUBackend())

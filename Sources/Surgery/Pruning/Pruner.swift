@@ -25,7 +25,7 @@ public struct Pruner {
   ///   - plan: how they are cut to the memory there is.
   public init(
     _ source: ModelSource, _ model: Llama, options: PruneOptions, matrixType: DType? = nil, prompts: [[Int32]]? = nil,
-    plan: StudyPlan? = nil, journal: StudyJournal? = nil, monitor: Monitor = { _ in }
+    plan: StudyPlan? = nil, journal: StudyJournal? = nil, monitor: @escaping Monitor = { _ in }
   ) throws {
     precondition(prompts != nil || options.method.facts.calibration == .none, "prune: \(options.method.rawValue) without texts")
     precondition((prompts == nil) == (plan == nil), "prune: texts and their plan go together")
@@ -43,7 +43,7 @@ public struct Pruner {
 
   /// The one place where a method gets its way of choosing.
   private static func sequence(
-    _ options: PruneOptions, _ model: Llama, _ search: RemovalSearch?, _ monitor: Monitor
+    _ options: PruneOptions, _ model: Llama, _ search: RemovalSearch?, _ monitor: @escaping Monitor
   ) throws -> any CutSequence {
     let count = model.layers.count
     let layers = options.keepEnds ? min(1, count)..<max(1, count - 1) : 0..<count
@@ -106,6 +106,8 @@ public struct Pruner {
   public mutating func run(_ goal: PruneGoal, monitor: Monitor = { _ in }) throws -> Result {
     precondition(!goal.hasLimit || search != nil, "prune: a limit without texts to measure it on")
     let target = try target(goal)
+    // What lies on the way to a size, where a cut does not hold the one before, is of no interest: only the last is measured.
+    let isMeasured = sequence.isNested || goal.hasLimit || target != nil
     var steps: [Step] = []
     var count = 0
     while true {
@@ -121,15 +123,18 @@ public struct Pruner {
       let cut = try sequence.cut(next, monitor: monitor)
       let made = try cut.model(
         of: source, base: model, matrixType: matrixType, method: options.method.rawValue, prompts: search?.prompts)
-      let outcome = try sequence.outcome(next) ?? measure(cut, matrixType == nil ? made : nil, monitor: monitor)
+      let met = met(goal.budget, next, target, made.after)
+      let asMeasured = matrixType == nil ? made : nil
+      let outcome = try sequence.outcome(next) ?? (isMeasured || met != nil ? measure(cut, asMeasured, monitor: monitor) : nil)
       if let outcome, let reason = goal.crossed(by: outcome, baseline: search!.baseline) {
         let parts = cut.labels(besides: steps.last?.cut).joined(separator: ", ")
         if steps.isEmpty { throw PruneError.limit(cut: parts, reason: reason) }
         return Result(steps: steps, stop: "\(reason) without \(parts)")
       }
+      if !isMeasured { steps = [] }
       steps.append(Step(count: next, cut: cut, outcome: outcome, after: made.after))
       count = next
-      if let met = met(goal.budget, count, target, made.after) { return Result(steps: steps, stop: met) }
+      if let met { return Result(steps: steps, stop: met) }
     }
   }
 
