@@ -64,6 +64,19 @@ struct CompareCommandTests {
     #expect(rows[1]["name"] == "first −7" && rows[2]["name"] == "middle −7")
   }
 
+  @Test("methods that measure choose on the calibration texts, as hoof prune does; larger cuts go on from smaller ones")
+  func measured() throws {
+    let run = compare(["--strategies", "greedy,shortgpt,finercut", "--drop", "1,2", "--calibration", Example.prompts, "--json"])
+    let rows = try #require(try JSON(parsing: run.output)["rows"]?.array, "\(run.errors)")
+    #expect(
+      rows.map { $0["name"]?.string } == [
+        "base", "greedy −1", "greedy −2", "shortgpt −1", "shortgpt −2", "finercut −1 sublayer", "finercut −2 sublayers",
+      ])
+    let suggestion = try report(Example.model, Example.prompts, ["--suggest-drop", "2"])["suggested_drop"]?.array?.compactMap(\.int)
+    #expect(rows[2]["removed_layers"]?.array?.compactMap(\.int) == suggestion?.sorted() && suggestion?.count == 2)
+    #expect(rows[5]["removed_layers"] == [] && (rows[5]["removed_params_pct"]?.double ?? 0) > 0)
+  }
+
   @Test("the seed chooses the random layers")
   func seeds() throws {
     func layers(_ seed: String) throws -> JSON? {
@@ -106,6 +119,9 @@ struct CompareCommandTests {
       (["--strategies", "tail:1", "--window", "100000"], "in a context of 512 tokens"),
       (["--strategies", "tail:1", "--prompt-tokens", "100000"], "--prompt-tokens 100000: the models' context"),
       (["--strategies", "tail:1", "--json", "--format", "csv"], "exclude each other"),
+      (["--strategies", "greedy:1"], "--calibration FILE is missing: 'greedy' measures the model on texts"),
+      (["--strategies", "minitron", "--drop", "1"], "--ratio is missing: what share of the neurons"),
+      (["--strategies", "minitron:1.5"], "expected a share between 0 and 1, not '1.5'"),
     ])
   func usage(words: [String], reason: String) {
     let run = compare(words)
@@ -164,7 +180,7 @@ struct CompareCommandTests {
   }
 
   @Test(
-    "the base's perplexity is PyTorch's", .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)),
+    "the base's perplexity is PyTorch's and hoof eval's", .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)),
     arguments: [true, false])
   func reference(bos: Bool) throws {
     let rows = try #require(try SharedData.json("reference/stories260K/perplexity.json")["rows"]?.array)
@@ -172,14 +188,17 @@ struct CompareCommandTests {
     let whole = try TestFiles.text(SharedData.path("data/text/tinystories_valid_a.txt"))
     let count = try #require(row["first_chars"]?.int)
     let part = String(String.UnicodeScalarView(whole.unicodeScalars.prefix(count)))
-    let run = Subprocess.hoof(
-      [
-        "compare", SharedData.path("models/stories260K"), "--strategies", "tail:1", "--data", try folder.write("t.txt", part), "--window",
-        "128", "--runs", "1", "--warmup", "0", "--prompt-tokens", "8", "--gen-tokens", "1", "--json", "-q",
-      ] + (bos ? [] : ["--no-bos"]))
+    let (model, text) = (SharedData.path("models/stories260K"), try folder.write("t.txt", part))
+    let words = ["--window", "128", "--json", "-q"] + (bos ? [] : ["--no-bos"])
+    let timing = ["--runs", "1", "--warmup", "0", "--prompt-tokens", "8", "--gen-tokens", "1"]
+    let run = Subprocess.hoof(["compare", model, "--strategies", "tail:1", "--data", text] + words + timing)
     let report = try JSON(parsing: run.output)
     let expected = try #require(row["ppl"]?.double)
     let own = try #require(report["rows"]?.array?[0]["perplexity"]?.double, "\(run.errors)")
     #expect(abs(own - expected) <= 1e-4 * expected && report["data"]?["scored_tokens"]?.int == row["scored_tokens"]?.int)
+    let alone = try JSON(parsing: Subprocess.hoof(["eval", model, "--perplexity", text] + words).output)
+    // The same windows in other batches: sums in another order.
+    let other = try #require(alone["perplexity"]?["perplexity"]?.double)
+    #expect(abs(own - other) <= 1e-6 * other)
   }
 }

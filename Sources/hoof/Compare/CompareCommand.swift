@@ -19,7 +19,7 @@ extension Command {
           "data", .string, placeholder: "FILE", help: "held-out text to measure on: .txt (read as one text), .json or .jsonl"),
         CommandOption(
           "strategies", .string, placeholder: "LIST",
-          help: "make cuts by these methods: tail,random,greedy or, with an amount of its own, middle:3; one of \(Strategies.names)"),
+          help: "make cuts by these methods: tail,random,greedy or, with an amount of its own, middle:3; one of \(StrategyChoice.names)"),
         CommandOption("drop", .indices, help: "how many layers each strategy removes: 1,3,7 makes three cuts of each"),
         CommandOption("ratio", .string, placeholder: "LIST", help: "what share a strategy that narrows layers removes: 0.1,0.2"),
         CommandOption(

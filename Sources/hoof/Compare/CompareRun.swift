@@ -11,7 +11,7 @@ struct CompareRun {
   private let arguments: Arguments
   private let base: ModelSource
   private let tokenizer: Tokenizer
-  private let text: HeldOutText
+  private let text: EvaluationText
   private let choices: [StrategyChoice]
   private let cuts: [Contender]
 
@@ -28,9 +28,9 @@ struct CompareRun {
     try checkOutputs(arguments, report: arguments.string("output"), inputs: inputs)
     let base = try Models.open(basePath)
     self.base = base
-    choices = try StrategyChoice.all(arguments, layers: base.config.layers.count)
+    choices = try StrategyReader(arguments: arguments, layers: base.config.layers.count).choices()
     tokenizer = try Models.requiredTokenizer(of: base)
-    text = try HeldOutText(path: data)
+    text = try EvaluationText(path: data)
     let names = CompareRun.names(of: cutPaths)
     cuts = try zip(cutPaths, names).map { path, name in Contender(file: try Models.open(path), name: name, base: base) }
   }
@@ -47,13 +47,14 @@ struct CompareRun {
     for case .file(let source) in cuts.map(\.origin) { try check(source, windows) }
     let contenders = [Contender(base: base)] + cuts
     let timing = try timingPlan(context: contenders.map(\.config.contextLength).min()!)
+    let prompts = try arguments.string("calibration").map { try Models.calibration(at: $0, for: base, arguments).prompts } ?? []
     for case .file(let source) in contenders.map(\.origin) { try source.checkFinite() }
 
     let backend = try openBackend(arguments, for: base)
     try checkFit(on: backend)
     do {
       let model = try Llama(base, on: backend)
-      let roster = try Roster(contenders + makeCuts(model), base: model)
+      let roster = try Roster(contenders + makeCuts(model, prompts), base: model)
       let outcomes = try measure(roster, on: windows, backend)
       let speeds = try time(roster, timing)
       let rows = roster.rows { (outcomes[$0], speeds[$0]) }
@@ -68,6 +69,7 @@ struct CompareRun {
   }
 
   private var seed: Int { arguments.int("seed") ?? 0 }
+  private func budget(on backend: any ComputeBackend) -> Int { arguments.int("memory") ?? StudyPlan.budget(on: backend) }
   private static let nothingWritten = "nothing was written"
 
   private func timingPlan(context: Int) throws(UsageError) -> PairedTiming.Plan {
@@ -94,7 +96,7 @@ struct CompareRun {
     // The same file, as every cut of hoof has it; or another one that reads the text alike.
     if cut.tokenizer == base.tokenizer { return }
     guard let other = try Models.tokenizer(of: cut) else { return }
-    guard text.ids(other) == windows.ids, other.bosTokens == tokenizer.bosTokens else {
+    guard other.encode(text.whole, template: false) == windows.ids, other.bosTokens == tokenizer.bosTokens else {
       throw CommandError("its tokenizer reads \(text.path) as other tokens than that of \(base.path)", at: cut.path)
     }
   }
@@ -111,22 +113,31 @@ struct CompareRun {
     }
   }
 
-  private func makeCuts(_ model: Llama) throws -> [Contender] {
-    let strategies = Strategies(source: base, seed: seed)
-    let progress = Progress("choosing cuts", total: Double(choices.count), unit: .items("cuts"), quiet: arguments.has("quiet"))
-    defer { progress.finish() }
-    return try choices.map { choice in
+  /// - Parameter prompts: calibration texts; empty where no method needs any.
+  private func makeCuts(_ model: Llama, _ prompts: [[Int32]]) throws -> [Contender] {
+    var strategies = Strategies(base, model, prompts: prompts, budget: budget(on: model.backend), seed: seed)
+    var left = strategies.cost(of: choices)
+    let progress = Progress("choosing cuts", total: left, unit: .operations, quiet: arguments.has("quiet"))
+    let cuts = try choices.map { choice in
+      let plan = try strategies.cut(choice) { piece in
+        if let note = piece.note { progress.note("hoof: \(note)") }
+        left -= piece.flops
+        progress.advance(by: piece.flops, label: choice.label)
+        try Interrupt.check(saved: CompareRun.nothingWritten)
+      }
       try Interrupt.check(saved: CompareRun.nothingWritten)
-      progress.advance(by: 0, label: choice.label)
-      defer { progress.advance(by: 1) }
-      return Contender(choice, try ModelImport(base, cut: try strategies.cut(choice)))
+      return Contender(choice, plan)
     }
+    // What the searches were thought to cost and did not.
+    progress.skip(max(0, left))
+    progress.finish()
+    return cuts
   }
 
   /// Each model's outcome on all windows; a group of them at a time, so that no more than a group's logits are kept.
   private func measure(_ roster: Roster, on windows: TextWindows, _ backend: any ComputeBackend) throws -> [Outcome] {
     let lengths = windows.sequences.map(\.count)
-    let budget = arguments.int("memory") ?? StudyPlan.budget(on: backend)
+    let budget = budget(on: backend)
     let plan = StudyPlan(lengths: lengths, config: base.config, components: roster.models.count, budget: budget, on: backend)
     let costs = roster.models.map { model in plan.groups.map { StudyCost(model.config, lengths: Array(lengths[$0])).full } }
     let progress = Progress(

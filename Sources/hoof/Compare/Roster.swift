@@ -38,7 +38,7 @@ struct Roster {
       let (outcome, speed) = figures(place)
       let sizes = contender.sizes
       return ComparisonTable.Row(
-        name: contender.name, strategy: contender.choice?.strategy, amount: contender.choice?.amountText, path: contender.path,
+        name: contender.name, strategy: contender.choice?.method.rawValue, amount: contender.choice?.amountText, path: contender.path,
         removedLayers: contender.removedLayers, layers: contender.config.layers.count, parameters: sizes.parameters, bytes: sizes.bytes,
         outcome: outcome, prefill: speed.prefill, decode: speed.decode)
     }

@@ -1,35 +1,68 @@
+import Evaluation
 import Formats
-import TensorTesting
+import Surgery
+import TensorCore
 import Terminal
+import Tokenization
+import Transformer
 
-/// The methods that `hoof compare` can cut with.
+/// Makes the cuts that were asked for, as `hoof prune` would. What a method measured for a small cut serves its larger ones.
 struct Strategies {
-  struct Strategy {
-    let name: String
-    /// Whether it removes neurons or width instead of layers.
-    var narrows = false
-    /// Whether it measures the model on calibration texts.
-    var measures = false
+  private let source: ModelSource
+  private let model: Llama
+  private let seed: Int
+  private let prompts: [[Int32]]
+  private let plan: StudyPlan?
+  private var pruners: [PruneMethod: Pruner] = [:]
+
+  /// - Parameters:
+  ///   - model: of `source`.
+  ///   - prompts: calibration texts; empty where no method needs any.
+  ///   - budget: bytes beside the weights.
+  init(_ source: ModelSource, _ model: Llama, prompts: [[Int32]], budget: Int, seed: Int) {
+    self.source = source
+    self.model = model
+    self.seed = seed
+    self.prompts = prompts
+    plan =
+      prompts.isEmpty
+      ? nil
+      : StudyPlan(
+        lengths: prompts.map(\.count), config: source.config, components: source.config.layers.count, budget: budget, on: model.backend)
   }
 
-  static let all = [Strategy(name: "tail"), Strategy(name: "first"), Strategy(name: "middle"), Strategy(name: "random")]
-  static var names: String { all.map(\.name).joined(separator: ", ") }
+  mutating func cut(_ choice: StrategyChoice, monitor: Pruner.Monitor) throws -> ModelImport {
+    let method = choice.method
+    var options = PruneOptions(method: method)
+    options.seed = seed
+    let measures = method.facts.calibration == .texts
+    var pruner =
+      try pruners[method]
+      ?? Pruner(source, model, options: options, prompts: measures ? prompts : nil, plan: measures ? plan : nil, monitor: monitor)
+    let count = try choice.count(of: pruner)
+    let cut = try pruner.cut(count, monitor: monitor)
+    pruners[method] = pruner
+    return try cut.model(of: source, base: model, method: method.rawValue, prompts: measures ? prompts : nil)
+  }
 
-  let source: ModelSource
-  let seed: Int
+  /// About what all of them cost, in floating-point operations.
+  func cost(of choices: [StrategyChoice]) -> Double {
+    let pass = StudyCost(source.config, lengths: prompts.map(\.count)).full
+    let largest = Dictionary(grouping: choices, by: \.method).mapValues { $0.map { $0.units ?? 1 }.max() ?? 1 }
+    return pass * largest.reduce(0) { $0 + Strategies.passes($1.key, removing: $1.value, of: source.config.layers.count) }
+  }
 
-  func cut(_ choice: StrategyChoice) throws -> ModelImport.Cut {
-    guard case .layers(let drop) = choice.amount else { preconditionFailure("strategy \(choice.label)") }
-    let layers = source.config.layers.count
-    let dropped: Set<Int>
-    switch choice.strategy {
-    case "tail": dropped = Set(layers - drop..<layers)
-    case "first": dropped = Set(0..<drop)
-    case "middle": dropped = Set((layers - drop) / 2..<(layers - drop) / 2 + drop)
-    default:
-      var random = RandomGenerator(seed: UInt64(seed))
-      dropped = Set(Array(0..<layers).shuffled(using: &random).prefix(drop))
+  /// Passes of the full model, as `PruneMethod.Facts.cost` has them.
+  private static func passes(_ method: PruneMethod, removing count: Int, of layers: Int) -> Double {
+    let (count, layers) = (Double(count), Double(layers))
+    return switch method {
+    case .ablation: 1 + layers / 2
+    case .greedy: 1 + count * layers / 2
+    case .finercut: 1 + count * layers
+    case .segment: 1 + (layers - count) * (layers - count) / (2 * layers)
+    case .mrp, .slicegpt: 2
+    case .shortgpt, .angular, .attentionNorm, .owl, .minitron: 1
+    case .magnitude, .tail, .first, .middle, .random: 0
     }
-    return ModelImport.Cut(keepLayers: (0..<layers).filter { !dropped.contains($0) }, method: choice.strategy)
   }
 }

@@ -1,8 +1,10 @@
+import Evaluation
 import Formats
 import Terminal
 import Tokenization
 
-/// The held-out text as every model reads it: the sequences of `Perplexity` in the protocol `windows`.
+/// The held-out text as every model reads it: the sequences of `Perplexity` in the protocol `windows`, so
+/// that `hoof eval` prints the same perplexity.
 struct TextWindows {
   let ids: [Int32]
   /// Tokens of text in a window.
@@ -11,18 +13,16 @@ struct TextWindows {
   let bos: Int32?
   let sequences: [[Int32]]
 
-  private static let usualLength = 512
-
   var scoredTokens: Int { sequences.reduce(0) { $0 + $1.count - 1 } }
 
-  init(_ text: HeldOutText, _ tokenizer: Tokenizer, _ config: LlamaConfig, _ arguments: Arguments) throws {
+  init(_ text: EvaluationText, _ tokenizer: Tokenizer, _ config: LlamaConfig, _ arguments: Arguments) throws {
     let bos = arguments.has("no-bos") ? nil : tokenizer.bosTokens.first
-    let length = arguments.int("window") ?? min(TextWindows.usualLength, config.contextLength)
+    let length = arguments.int("window") ?? min(PerplexityProtocol.windows.usualWindow ?? .max, config.contextLength)
     guard length <= config.contextLength else {
       throw UsageError(
         command: arguments.command, "--window \(length): \(text.path) has to be read in a context of \(config.contextLength) tokens")
     }
-    ids = text.ids(tokenizer)
+    ids = tokenizer.encode(text.whole, template: false)
     if let highest = ids.max(), Int(highest) >= config.vocabularySize {
       throw CommandError("token \(highest) is outside the model's vocabulary of \(config.vocabularySize)", at: text.path)
     }
