@@ -32,8 +32,11 @@ extension Llama {
     _ ids: Tensor, _ layout: PackedLayout, without removed: Set<Int> = [], checkpointedBy tape: Tape
   ) throws(BackendError) -> Tape.Variable {
     var x = try embed(ids, in: tape)
-    for layer in layers where !removed.contains(layer.index) {
-      x = try tape.checkpoint(x) { (x, tape) throws(BackendError) in try layer(x, layout, in: tape) }
+    for layer in layers {
+      x = try tape.checkpoint(x) { (x, tape) throws(BackendError) in
+        let x = try layer.enter(x, in: tape)
+        return removed.contains(layer.index) ? try layer.bypass(x, in: tape) : try layer(x, layout, in: tape)
+      }
     }
     return try finish(x, in: tape)
   }

@@ -29,6 +29,8 @@ extension Tape: Graph {
     return record(out) { (tape, dOut) throws(BackendError) in try product.backward(dOut.tensor, on: tape) }
   }
 
+  public func scale(_ x: Variable, by factors: Variable) throws(BackendError) -> Variable { try mask(x, by: factors) }
+
   public func norm(_ x: Variable, weight: Variable, epsilon: Float) throws(BackendError) -> Variable {
     let (rows, scale) = (x.tensor, weight.tensor)
     let backend = rows.backend

@@ -6,6 +6,12 @@ public enum ResidualMap: Sendable {
   case linear(Tensor)
   case diagonal(Tensor)
 
+  public var tensor: Tensor {
+    switch self {
+    case .linear(let tensor), .diagonal(let tensor): tensor
+    }
+  }
+
   /// x [N, C] → [N, C]
   public func callAsFunction<G: Graph>(_ x: G.Value, in graph: G) throws(BackendError) -> G.Value {
     switch self {
