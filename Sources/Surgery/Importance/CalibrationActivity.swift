@@ -112,7 +112,8 @@ private final class GroupActivity {
     var points = measures.reduce(into: Set<Site.Point>()) { $0.formUnion(GroupActivity.points[$1]!) }
     if !masks.isEmpty { points.insert(.mlpHidden) }
     let graph = Eager(at: points) { (site, x) throws(BackendError) in
-      let x = site.point == .mlpHidden ? try masks[site.layer].map { (mask) throws(BackendError) in try x.masked(by: mask) } ?? x : x
+      var x = x
+      if site.point == .mlpHidden, let mask = masks[site.layer] { x = try x.masked(by: mask) }
       try self.look(at: x, site)
       return x
     }

@@ -60,7 +60,7 @@ public struct HeadSelection: Sendable {
     }
   }
 
-  /// As many of each group where groups have several heads, as in Minitron's code; whole groups where a head is a group.
+  /// By the wanted share: as many of each group where groups have several heads, as in Minitron's code; whole groups where a head is a group.
   public func regular(_ ratio: Double) -> [Int: Set<Int>] {
     layers.contains { $0.queryHeads > $0.keyHeads } ? each(ratio) : groups(ratio)
   }
@@ -86,7 +86,7 @@ public struct HeadSelection: Sendable {
       return "there is no head \(beyond); they are 0 to \(layer.queryHeads - 1)"
     }
     let share = layer.queryHeads / layer.keyHeads
-    let left = (0..<layer.keyHeads).map { group in (group * share..<(group + 1) * share).count { !gone.contains($0) } }
+    let left = (0..<layer.keyHeads).map { group in (group * share..<(group + 1) * share).count(where: { !gone.contains($0) }) }
     guard Set(left.filter { $0 > 0 }).count > 1 else { return nil }
     let first = gone.min()! / share
     return "\(share) heads share a key head, and each key head must keep as many as the others or go with all of them; "

@@ -48,12 +48,12 @@ public struct NeuronSelection: Sendable {
     if let layer = greatest.firstIndex(where: { $0 < threshold }) {
       throw .emptiesLayer(layer: layer, neurons: scores[layer].count, threshold: threshold, workable: greatest.min()!)
     }
-    return keeping(scores.map { layer in layer.count { $0 >= threshold } })
+    return keeping(scores.map { layer in layer.count(where: { $0 >= threshold }) })
   }
 
   /// The share `ratio` of each layer's.
   public func share(_ ratio: Double) -> [Int: Set<Int>] {
-    keeping(scores.map { $0.count - gone($0.count, ratio) })
+    keeping(scores.map { $0.count - NeuronBudget.gone($0.count, ratio) })
   }
 
   /// The share `ratio` of all neurons, wherever they are. Scores of different layers are compared as they are.
@@ -61,7 +61,7 @@ public struct NeuronSelection: Sendable {
     let places = scores.enumerated().flatMap { layer, scores in scores.indices.map { (layer, $0) } }
     let order = places.sorted { scores[$0.0][$0.1] < scores[$1.0][$1.1] }
     var kept = scores.map(\.count)
-    for (layer, _) in order.prefix(gone(order.count, ratio)) { kept[layer] -= 1 }
+    for (layer, _) in order.prefix(NeuronBudget.gone(order.count, ratio)) { kept[layer] -= 1 }
     return keeping(kept)
   }
 
@@ -79,7 +79,4 @@ public struct NeuronSelection: Sendable {
   func order(_ layer: Int) -> [Int] {
     scores[layer].indices.sorted { (scores[layer][$0], $0) < (scores[layer][$1], $1) }
   }
-
-  /// How many of `count` a ratio takes; 0.29 of 100 are 29, whatever 0.29 is in binary.
-  private func gone(_ count: Int, _ ratio: Double) -> Int { NeuronBudget.gone(count, ratio) }
 }

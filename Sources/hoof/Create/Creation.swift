@@ -102,7 +102,9 @@ struct Creation {
   }
 
   private var changes: [Change] {
-    zip(cut.keptLayers(of: plan.source.config), plan.config.layers).map { Change(layer: $0, before: plan.source.config.layers[$0], after: $1) }
+    zip(cut.keptLayers(of: plan.source.config), plan.config.layers).map {
+      Change(layer: $0, before: plan.source.config.layers[$0], after: $1)
+    }
   }
 
   /// Heads and neurons of the layers that lose some.

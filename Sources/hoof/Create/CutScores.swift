@@ -29,7 +29,9 @@ final class CutScores {
     if !arguments.has("calibration"), let scores = try report?.neurons(score, of: source.config) { return scores }
     let opened = try open(for: "--neuron-score \(score.rawValue)")
     let flops = score.flops(source.config, lengths: opened.prompts.map(\.count))
-    return try measure("scoring neurons", flops) { try score.measure(opened.model, prompts: opened.prompts, plan: opened.plan, monitor: $0) }
+    return try measure("scoring neurons", flops) {
+      try score.measure(opened.model, prompts: opened.prompts, plan: opened.plan, monitor: $0)
+    }
   }
 
   /// - Parameter groups: whether scores of whole groups are wanted, or of single heads.
@@ -52,6 +54,11 @@ final class CutScores {
 
   private func open(for reason: String) throws -> Opened {
     if let opened { return opened }
+    if let output = arguments.string("output"), !arguments.has("dry-run") {
+      do throws(FormatError) { try OutputFile.check(output, replacing: arguments.has("force")) } catch {
+        throw CommandError(error.description)
+      }
+    }
     let calibration = try calibration(for: reason)
     measuredOn = calibration.sha256
     if !arguments.has("quiet"), calibration.tokens < CutScores.fewTokens {

@@ -55,7 +55,8 @@ struct MeasuredReport {
   /// Refuses a report of another model.
   func check(_ source: ModelSource, quiet: Bool) throws(CommandError) {
     if !quiet, source.tensors.values.contains(where: { $0.checksum == nil }), source.sizes.bytes > MeasuredReport.slowBytes {
-      Output.note("hoof: reading all \(ByteCount(source.sizes.bytes)) of \(source.path.onOneLine) to see whether \(path.onOneLine) is about it")
+      Output.note(
+        "hoof: reading all \(ByteCount(source.sizes.bytes)) of \(source.path.onOneLine) to see whether \(path.onOneLine) is about it")
     }
     guard !isAbout(source) else { return }
     let told = json["model"]?["path"]?.string.map { " (\($0))" } ?? ""
@@ -79,7 +80,8 @@ struct MeasuredReport {
     return try config.layers.enumerated().map { (layer, sizes) throws(CommandError) in
       guard scores[layer]?.count ?? 0 == sizes.intermediateSize else {
         throw CommandError(
-          "\(path): neurons: layer \(layer) has \(scores[layer]?.count ?? 0) values of \(key), the model has \(sizes.intermediateSize) neurons")
+          "\(path): neurons: layer \(layer) has \(scores[layer]?.count ?? 0) values of \(key), the model has \(sizes.intermediateSize) neurons"
+        )
       }
       return scores[layer] ?? []
     }

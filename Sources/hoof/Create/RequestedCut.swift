@@ -97,21 +97,25 @@ struct RequestedCut {
       }
       plan.heads = heads
     case .groups(let ratio):
+      try check(ratio, of: config.layers.map(\.keyHeads), "key/value groups", instead: "each:\(ratio) takes heads of each group")
       plan.heads = HeadSelection(try scores.heads(groups: true), of: config).groups(ratio)
-      try explainNoHeads(ratio, of: config.layers.map(\.keyHeads), "key/value groups; each:\(ratio) takes heads of each group instead")
     case .each(let ratio):
-      plan.heads = HeadSelection(try scores.heads(groups: false), of: config).each(ratio)
       let shares = config.layers.map { $0.keyHeads == 0 ? 0 : $0.queryHeads / $0.keyHeads }
-      try explainNoHeads(ratio, of: shares, "heads in each group; \(ratio) without 'each:' takes whole groups instead")
+      try check(ratio, of: shares, "heads of a group", instead: "\(ratio) takes whole groups")
+      plan.heads = HeadSelection(try scores.heads(groups: false), of: config).each(ratio)
     }
     plan.heads = plan.heads.filter { staying(\.attention).contains($0.key) }
     details["heads"] = .string(text)
   }
 
-  private func explainNoHeads(_ ratio: Double, of counts: [Int], _ what: String) throws(CommandError) {
-    guard plan.heads.isEmpty else { return }
+  /// Refuses a share that no layer has enough parts for.
+  private func check(_ ratio: Double, of counts: [Int], _ what: String, instead: String) throws(CommandError) {
     let most = counts.max() ?? 0
-    throw CommandError("--prune-heads: a share of \(ratio) takes none of \(most) \(what)", advice: most > 1 ? "the least is \((1 / Double(most)).fixed(3))" : nil)
+    guard most > 1 else {
+      throw CommandError("--prune-heads: no layer has more than \(most) \(what), and one has to stay", advice: instead)
+    }
+    guard NeuronBudget.gone(most, ratio) == 0 else { return }
+    throw CommandError("--prune-heads: a share of \(ratio) takes none of \(most) \(what)", advice: "the least is 1/\(most); " + instead)
   }
 
   private mutating func chooseNeurons(_ scores: CutScores) throws {
