@@ -36,6 +36,9 @@ let package = Package(
     // C
     .target(name: "CKernels", cSettings: kernels, linkerSettings: [.linkedLibrary("m")]),
     .systemLibrary(name: "COpenBLAS", providers: [.apt(["libopenblas-dev"])]),
+    .target(
+      name: "CLAPACK", publicHeadersPath: ".",
+      linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .systemLibrary(name: "CPCRE2", providers: [.apt(["libpcre2-dev"])]),
 
     // The tensor core and its backends
@@ -58,6 +61,7 @@ let package = Package(
 
     // Models and what is done to them; none of these may import a backend
     .target(name: "JSON"),
+    .target(name: "LinearAlgebra", dependencies: ["CLAPACK", "COpenBLAS"]),
     .target(name: "Formats", dependencies: ["TensorCore", "CKernels", "JSON"]),
     .target(
       name: "Tokenization", dependencies: ["JSON", "CPCRE2"],
@@ -65,7 +69,7 @@ let package = Package(
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
     .target(name: "Training", dependencies: ["Transformer", "TensorCore", "Formats"]),
-    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats"]),
+    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
     // Mutation tests of the parsers; a target, not a product
     .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Evaluation", "Surgery"]),
@@ -84,9 +88,11 @@ let package = Package(
     .testTarget(name: "CUDAEmulatorTests", dependencies: ["TestSupport"]),
     .testTarget(name: "CUDATests", dependencies: ["BackendCUDA", "CKernels", "TensorCore", "TensorTesting", "TestSupport"]),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TensorTesting"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "Formats", "JSON", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(

@@ -8,7 +8,7 @@ public enum CorpusText: Sendable, Equatable {
   case messages([JSON])
 }
 
-/// The texts of a file: `.txt` is one text per line, `.json` an array of strings, `.jsonl` one object per line with `text`,
+/// The texts of a file: `.txt` is one text per line, `.json` an array of strings, `.jsonl` one object per line with `text` or `page`,
 /// `prompt` (+ `completion`), `instruction` (+ `input`, `output`) or `messages`.
 public struct Corpus: Sendable {
   public let path: String
@@ -25,11 +25,9 @@ public struct Corpus: Sendable {
 
   /// The bytes of a file called `path`; its ending says what they are.
   package init(_ contents: UnsafeRawBufferPointer, path: String) throws(FormatError) {
-    var bytes = contents.bindMemory(to: UInt8.self)
+    let bytes = Corpus.withoutMark(contents)
     var hash = SHA256()
     hash.update(contents)
-    // The mark that some editors put in front of UTF-8.
-    if bytes.starts(with: [0xef, 0xbb, 0xbf]) { bytes = UnsafeBufferPointer(rebasing: bytes.dropFirst(3)) }
     self.path = path
     sha256 = hash.hexDigest()
     switch path.split(separator: ".").last.map({ $0.lowercased() }) {
@@ -49,8 +47,14 @@ public struct Corpus: Sendable {
     if texts.isEmpty { throw FormatError(path, nil, "there is no text in this file") }
   }
 
+  /// A file's bytes without the mark that some editors put in front of UTF-8.
+  static func withoutMark(_ contents: UnsafeRawBufferPointer) -> UnsafeBufferPointer<UInt8> {
+    let bytes = contents.bindMemory(to: UInt8.self)
+    return bytes.starts(with: [0xef, 0xbb, 0xbf]) ? UnsafeBufferPointer(rebasing: bytes.dropFirst(3)) : bytes
+  }
+
   /// Lines that are not blank, without their line ends.
-  private static func lines(_ bytes: UnsafeBufferPointer<UInt8>, _ path: String) throws(FormatError) -> [(number: Int, text: String)] {
+  static func lines(_ bytes: UnsafeBufferPointer<UInt8>, _ path: String) throws(FormatError) -> [(number: Int, text: String)] {
     var lines: [(number: Int, text: String)] = []
     var (start, number) = (0, 0)
     while start < bytes.count {
@@ -98,8 +102,10 @@ extension CorpusText {
       guard let text = value.string else { throw FormatError(path, place, "\(name) is not a string") }
       return text
     }
-    if let text = try text("text") {
-      self = .plain(text)
+    var whole = try text("text")
+    if whole == nil { whole = try text("page") }
+    if let whole {
+      self = .plain(whole)
     } else if let messages = object["messages"], !messages.isNull {
       guard let turns = messages.array, !turns.isEmpty, turns.allSatisfy({ $0["role"]?.string != nil && $0["content"]?.string != nil })
       else { throw FormatError(path, place, "messages is not an array of objects with 'role' and 'content' as text") }

@@ -24,6 +24,10 @@ extension LlamaConfig {
       guard let index = entry["layer"]?.int, (0...layers.count).contains(index), let kind = entry["kind"]?.string else {
         throw header.error("patches", "an entry needs a layer from 0 to \(layers.count) and a kind")
       }
+      if let other = entry.object?.names.first(where: { $0 != "layer" && $0 != "kind" }) {
+        throw header.error(
+          "patches", "this version of hoof does not know '\(other)' of '\(kind)' at layer \(index); a newer one wrote the file")
+      }
       let isFinal = index == layers.count
       let isTwice: Bool
       if let map = ResidualMap(rawValue: kind) {

@@ -12,8 +12,8 @@ extension ModelImport {
     /// Columns of the residual stream that stay; nil for all. Norms go on dividing by the whole width, so that the model equals the source
     /// with the other columns zero everywhere.
     public var keepChannels: [Int]?
-    /// Applied to the residual stream before the layer of this index, which must stay, or before the final norm (the number of layers);
-    /// after whatever patch the source has there already.
+    /// Applied to the residual stream before the layer of this index, whether it stays or not, or before the final norm (the number of
+    /// layers); after whatever patch the source has there already.
     public var patches: [Int: Patch]
     public var method: String
     /// More for the history: fingerprints of the report and of the calibration texts.

@@ -58,7 +58,7 @@ extension ModelImport {
   private func blocks(made: Bool) -> [Block] {
     var blocks: [Block] = []
     for (index, item) in items.enumerated() where (item.source == nil) == made {
-      let rowBytes = item.inputBytes / max(1, item.source?.shape.rows ?? item.shape.rows)
+      let rowBytes = item.inputBytes / item.shape.rows
       let widest = max(rowBytes, item.dtype.rowBytes(columns: item.shape.columns), 1)
       let step = max(1, ModelImport.blockBytes * (made ? 16 : 1) / widest)
       for start in stride(from: 0, to: item.shape.rows, by: step) {
@@ -86,8 +86,8 @@ extension ModelImport {
         }
         return state.withLock { state in
           state.sums[block.item, default: []].append((rows, sum))
-          state.done += block.byteCount * rows.count / max(1, block.rows.count)
-          if state.failure == nil, !progress(min(state.done, state.total), state.total) {
+          state.done += block.byteCount / block.rows.count * rows.count
+          if state.failure == nil, !progress(state.done, state.total) {
             state.failure = FormatError(output.path, nil, "stopped; nothing was written")
           }
           return state.failure == nil

@@ -31,8 +31,8 @@ public struct ModelImport: Sendable {
       return tensor
     }
 
-    /// Bytes that have to be read or made for it.
-    public var inputBytes: Int { source?.range.count ?? shape.count * 4 }
+    /// Bytes that have to be read or made for it, as far as progress counts them: the rows that go in.
+    public var inputBytes: Int { shape.rows * (source?.rowBytes ?? 4 * shape.columns) }
   }
 
   /// A model of another width: all of its weights are computed.

@@ -1,9 +1,11 @@
 import TensorCore
 
-/// The linear maps that the residual stream meets on its way from one layer that stays to the next: patches, and the shortcuts of the layers
-/// between that go. As one map.
+/// The linear maps that the residual stream meets on its way from one layer that stays to the next, as one map: the patches and shortcuts of
+/// the layers between that go, and the patches before the one that stays. With fewer channels every map loses the others' rows and columns,
+/// as if they had gone before: the order of cuts makes no difference.
 struct ResidualPath: Sendable {
   private enum Map: Sendable {
+    /// The factors of the columns that stay.
     case diagonal([Float])
     case stored(StoredTensor)
     case made(RowMaker)
@@ -11,27 +13,38 @@ struct ResidualPath: Sendable {
 
   /// In the order of the forward pass.
   private var maps: [Map] = []
-  private let width: Int
+  private let channels: [Int]?
+  /// Of the source's columns, those that stay.
+  private let columns: [Int]
 
   /// - Parameters:
   ///   - first: the first layer of the source behind the one that stays before.
   ///   - last: the next that stays, or the number of layers.
-  ///   - patch: a new one, behind everything that is there.
-  init(from first: Int, to last: Int, of source: ModelSource, patch: ModelImport.Cut.Patch?) {
-    width = source.config.hiddenSize
+  ///   - patches: new ones, by the layer of the source they stand before; each behind what the source has there.
+  ///   - channels: columns that stay; nil for all.
+  init(
+    from first: Int, to last: Int, of source: ModelSource, patches: [Int: ModelImport.Cut.Patch] = [:], channels: [Int]? = nil
+  ) {
+    let columns = channels ?? Array(0..<source.config.hiddenSize)
+    (self.channels, self.columns) = (channels, columns)
+    var maps: [Map] = []
     func add(_ name: String) {
       guard let tensor = source.tensors[name] else { return }
-      maps.append(tensor.shape.rows == 1 ? .diagonal(tensor.floats(row: 0)) : .stored(tensor))
+      guard tensor.shape.rows == 1 else { return maps.append(.stored(tensor)) }
+      let factors = tensor.floats(row: 0)
+      maps.append(.diagonal(columns.map { factors[$0] }))
     }
-    for layer in first..<max(first, last) {
-      for part in [TensorName.Part.patch, .attentionShortcut, .mlpShortcut] { add(TensorName.layer(layer, part)) }
+    for layer in first...last {
+      add(layer < source.config.layers.count ? TensorName.layer(layer, .patch) : TensorName.finalPatch)
+      switch patches[layer] {
+      case nil: break
+      case .diagonal(let factors): maps.append(.diagonal(columns.map { factors[$0] }))
+      case .linear(let rows): maps.append(.made(rows))
+      }
+      guard layer < last else { break }
+      for part in [TensorName.Part.attentionShortcut, .mlpShortcut] { add(TensorName.layer(layer, part)) }
     }
-    add(last < source.config.layers.count ? TensorName.layer(last, .patch) : TensorName.finalPatch)
-    switch patch {
-    case nil: break
-    case .diagonal(let factors): maps.append(.diagonal(factors))
-    case .linear(let rows): maps.append(.made(rows))
-    }
+    self.maps = maps
   }
 
   /// nil when the stream passes unchanged.
@@ -40,51 +53,45 @@ struct ResidualPath: Sendable {
     return maps.allSatisfy { if case .diagonal = $0 { true } else { false } } ? .diagonal : .linear
   }
 
-  /// - Parameter channels: rows and columns that stay; nil for all.
-  func content(channels: [Int]?) -> ModelImport.Item.Content {
+  var content: ModelImport.Item.Content {
     if maps.count == 1, case .stored(let tensor) = maps[0] { return .stored(tensor, rows: channels, columns: channels) }
-    let columns = channels ?? Array(0..<width)
-    if kind == .diagonal {
-      let factors = maps.reduce([Float](repeating: 1, count: width)) { product, map in
-        guard case .diagonal(let factors) = map else { return product }
-        return zip(product, factors).map { $0 * $1 }
-      }
-      return .made { _ in columns.map { factors[$0] } }
+    if kind == .linear { return .made { rows in try self.rows(rows) } }
+    let factors = maps.reduce([Float](repeating: 1, count: columns.count)) { product, map in
+      guard case .diagonal(let factors) = map else { return product }
+      return zip(product, factors).map { $0 * $1 }
     }
-    return .made { rows in
-      let block = try self.rows(rows.map { columns[$0] })
-      return (0..<rows.count).flatMap { row in columns.map { block[row * width + $0] } }
-    }
+    return .made { _ in factors }
   }
 
   /// Some rows of W = Wₙ···W₁, where the stream meets W₁ first and each map is x·Wᵀ.
-  private func rows(_ indices: [Int]) throws -> [Float] {
-    var block = [Float](repeating: 0, count: indices.count * width)
-    for (row, index) in indices.enumerated() { block[row * width + index] = 1 }
+  private func rows(_ range: Range<Int>) throws -> [Float] {
+    let width = columns.count
+    var block = [Double](repeating: 0, count: range.count * width)
+    for (row, index) in range.enumerated() { block[row * width + index] = 1 }
     for map in maps.reversed() {
       switch map {
-      case .diagonal(let factors):
-        for row in indices.indices { for column in 0..<width { block[row * width + column] *= factors[column] } }
+      case .diagonal(let factors): for index in block.indices { block[index] *= Double(factors[index % width]) }
       case .stored(let tensor): block = try product(block) { tensor.floats(row: $0) }
       case .made(let maker): block = try product(block) { try maker($0..<$0 + 1) }
       }
     }
-    return block
+    return block.map { Float($0) }
   }
 
-  /// block [R, C] · W [C, C], row by row of W.
-  private func product(_ block: [Float], _ row: (Int) throws -> [Float]) throws -> [Float] {
-    let count = block.count / width
+  /// block [R, k] · W [k, k], row by row of W; a row that nothing is multiplied with is not asked for.
+  private func product(_ block: [Double], _ row: (Int) throws -> [Float]) throws -> [Double] {
+    let width = columns.count
+    let starts = stride(from: 0, to: block.count, by: width)
     var sums = [Double](repeating: 0, count: block.count)
-    for middle in 0..<width where (0..<count).contains(where: { block[$0 * width + middle] != 0 }) {
-      let values = try row(middle)
-      for r in 0..<count {
-        let factor = Double(block[r * width + middle])
-        if factor == 0 { continue }
-        for column in 0..<width { sums[r * width + column] += factor * Double(values[column]) }
+    for (middle, index) in columns.enumerated() where starts.contains(where: { block[$0 + middle] != 0 }) {
+      let whole = try row(index)
+      let values = columns.map { Double(whole[$0]) }
+      for start in starts where block[start + middle] != 0 {
+        let factor = block[start + middle]
+        for column in 0..<width { sums[start + column] += factor * values[column] }
       }
     }
-    return sums.map { Float($0) }
+    return sums
   }
 }
 

@@ -25,7 +25,7 @@ struct Selection {
       let kept = try Selection.checked(wanted, below: config.hiddenSize, what: "channel", path: source.path, field: "channels")
       guard !kept.isEmpty else { throw FormatError(source.path, "channels", "a cut must leave at least one of \(config.hiddenSize)") }
       channels = kept.count < config.hiddenSize ? kept : nil
-      // 1/sqrt(Σx²/C + ε) = sqrt(k/C) / sqrt(Σx²/k + ε·C/k); the norms' weights take the other factor (`normFactor`).
+      // 1/sqrt(Σx²/C + ε) = sqrt(C/k) / sqrt(Σx²/k + ε·C/k); the norms' weights take the first factor (`norm`).
       config.normEpsilon *= Double(config.hiddenSize) / Double(kept.count)
       config.hiddenSize = kept.count
     } else {
@@ -35,15 +35,16 @@ struct Selection {
       guard layers.contains(layer) else { throw FormatError(source.path, "layer \(layer)", "is not among the layers that stay") }
       try cutInside(layer, cut)
     }
-    for place in cut.patches.keys.sorted() where place != source.config.layers.count && !layers.contains(place) {
-      throw FormatError(source.path, "layer \(place)", "cannot be patched: it is not among the layers that stay")
+    for (place, patch) in cut.patches {
+      precondition((0...source.config.layers.count).contains(place), "cut: a patch at layer \(place)")
+      if case .diagonal(let factors) = patch { precondition(factors.count == source.config.hiddenSize, "cut: \(factors.count) factors") }
     }
     let sizes = config.layers
     config.layers = layers.map { sizes[$0] }
     // Maps of layers that go stay on the stream: they belong to its basis or to an earlier cut.
     var first = 0
     for (index, layer) in (layers + [source.config.layers.count]).enumerated() {
-      let path = ResidualPath(from: first, to: layer, of: source, patch: cut.patches[layer])
+      let path = ResidualPath(from: first, to: layer, of: source, patches: cut.patches, channels: channels)
       paths.append(path)
       if index < layers.count { config.layers[index].patch = path.kind } else { config.finalPatch = path.kind }
       first = layer + 1
@@ -74,10 +75,10 @@ struct Selection {
   /// What a tensor of the new model consists of.
   func content(of name: String) -> ModelImport.Item.Content {
     if let (index, layer, part) = places[name] {
-      return part == .patch ? paths[index].content(channels: channels) : content(of: part, in: layer)
+      return part == .patch ? paths[index].content : content(of: part, in: layer)
     }
     switch name {
-    case TensorName.finalPatch: return paths.last!.content(channels: channels)
+    case TensorName.finalPatch: return paths.last!.content
     case TensorName.finalNorm: return norm(name)
     default: return .stored(source.tensors[name]!, rows: nil, columns: channels)
     }

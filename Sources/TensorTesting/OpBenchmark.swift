@@ -40,6 +40,11 @@ public struct OpBenchmark: Sendable {
     seconds: Double, on backend: any ComputeBackend, _ run: OpCase.Run
   ) throws(BackendError) -> [Double] { try Stopwatch(seconds: seconds, on: backend).samples(run) }
 
+  /// Seconds of one call, the wait for the device included.
+  public static func seconds(on backend: any ComputeBackend, _ run: OpCase.Run) throws(BackendError) -> Double {
+    try Stopwatch(seconds: 0, on: backend).time(run)
+  }
+
   /// Measures the machine's peaks through each backend, then every case on it. Cases that do not fit in the device's free memory are left out.
   /// - Parameters:
   ///   - progress: called before each step: once for the peaks of a backend, once for each case on it.

@@ -131,9 +131,16 @@ public struct ArgumentParser {
     var left = words[...]
     var places: [String: [String]] = [:]
     for positional in spec.positionals {
-      guard !left.isEmpty || positional.count == .optional else { throw fail("\(positional.name) is missing: \(positional.help)") }
-      places[positional.name] = positional.count == .oneOrMore ? Array(left) : Array(left.prefix(1))
-      left = positional.count == .oneOrMore ? [] : left.dropFirst()
+      let (isRequired, takesAll) =
+        switch positional.count {
+        case .one: (true, false)
+        case .optional: (false, false)
+        case .oneOrMore: (true, true)
+        case .any: (false, true)
+        }
+      if isRequired, left.isEmpty { throw fail("\(positional.name) is missing: \(positional.help)") }
+      places[positional.name] = takesAll ? Array(left) : Array(left.prefix(1))
+      left = takesAll ? [] : left.dropFirst()
     }
     if let extra = left.first { throw fail("'\(extra)' is one argument too many") }
     return places

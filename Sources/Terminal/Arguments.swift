@@ -18,6 +18,9 @@ public struct Arguments: Sendable {
   /// The command they belong to.
   public var command: String { spec.name }
 
+  /// Whether the command has such an option at all.
+  public func offers(_ name: String) -> Bool { spec.options.contains { $0.name == name } }
+
   /// Whether the option was given, or set by its environment variable.
   public func has(_ name: String) -> Bool { value(name) != nil }
   /// The value of a string or choice option.

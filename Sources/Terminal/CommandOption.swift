@@ -51,7 +51,7 @@ extension CommandOption.Kind {
 
 /// An argument known by its place.
 public struct Positional: Sendable {
-  public enum Count: Sendable { case one, optional, oneOrMore }
+  public enum Count: Sendable { case one, optional, oneOrMore, any }
   public let name: String
   public let count: Count
   public let help: String

@@ -18,6 +18,7 @@ extension CommandSpec {
       case .one: words.append(positional.name)
       case .optional: words.append("[\(positional.name)]")
       case .oneOrMore: words.append("\(positional.name)…")
+      case .any: words.append("[\(positional.name)…]")
       }
     }
     return (words + ["[options]"]).joined(separator: " ")

@@ -39,7 +39,7 @@ extension BackendRegistry.Options {
 }
 
 /// The backend that the arguments ask for, with room for `model`. Says once which one it is, and why a better one was refused.
-/// With --profile it is a `ProfilingBackend`.
+/// With --profile, where the command has it, it is a `ProfilingBackend`.
 func openBackend(_ arguments: Arguments, for model: ModelSource) throws -> any ComputeBackend {
   var asked = arguments.string("backend") ?? "auto"
   if arguments.has("device") {
@@ -54,7 +54,7 @@ func openBackend(_ arguments: Arguments, for model: ModelSource) throws -> any C
       let refused = selection.refusals.map { " (not \($0.name): \($0.reason))" }.joined()
       Output.note("hoof: computing on \(selection.backend.name)\(refused)")
     }
-    return arguments.has("profile") ? ProfilingBackend(selection.backend) : selection.backend
+    return arguments.offers("profile") && arguments.has("profile") ? ProfilingBackend(selection.backend) : selection.backend
   } catch {
     throw CommandError("cannot open the backend '\(asked)': \(error)", advice: "'hoof backends' lists what opens here")
   }

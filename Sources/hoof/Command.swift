@@ -6,7 +6,9 @@ struct Command: Sendable {
   let run: @Sendable (Arguments) throws -> Void
 
   /// Every subcommand, in the order of `hoof help`.
-  static let all: [Command] = [.create, .inspect, .ablate, .tokenize, .bench, .backends, .selftest]
+  static let all: [Command] = [
+    .create, .inspect, .ablate, .prune, .eval, .compare, .tokenize, .bench, .backends, .selftest,
+  ]
 
   /// For the developers of hoof: they run and explain themselves like the others, and no list names them.
   static let hidden: [Command] = [.randomModel]

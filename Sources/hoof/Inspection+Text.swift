@@ -71,33 +71,8 @@ extension Inspection {
     return Inspection.aligned(lines)
   }
 
-  /// "1. layers: 9 → 7, kept 0-3, 5, 7-8", then whatever else the step recorded.
-  private var history: String {
-    source.history.enumerated().map { step, entry in
-      var parts: [String] = []
-      if let before = entry["layers_before"]?.int, let kept = entry["kept_layers"]?.array {
-        parts.append("\(before) → \(kept.count) layers, kept \(Inspection.ranges(kept.compactMap(\.int)))")
-      }
-      let told = ["method", "layers_before", "kept_layers", "original_layers"]
-      for (name, value) in entry.object?.members.map(\.self) ?? [] where !told.contains(name) {
-        parts.append("\(name) \(value.string ?? value.text())")
-      }
-      return "  \(step + 1). \(entry["method"]?.string ?? "?"): \(parts.joined(separator: "; "))".onOneLine + "\n"
-    }.joined()
-  }
-
-  /// [0, 1, 2, 5] → "0-2, 5", as the options take them.
-  static func ranges(_ indices: [Int]) -> String {
-    var runs: [ClosedRange<Int>] = []
-    for index in indices {
-      if let last = runs.last, last.upperBound + 1 == index {
-        runs[runs.count - 1] = last.lowerBound...index
-      } else {
-        runs.append(index...index)
-      }
-    }
-    return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ", ")
-  }
+  /// [0, 1, 2, 5] → "0-2, 5"
+  static func ranges(_ indices: [Int]) -> String { IndexRanges.text(indices) }
 
   private var tensorTable: String {
     Inspection.aligned(tensors.map { [$0.dtype.name, "\($0.shape.rows) × \($0.shape.columns)", "\(ByteCount($0.range.count))", $0.name] })

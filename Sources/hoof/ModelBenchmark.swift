@@ -82,10 +82,8 @@ struct ModelBenchmark {
     return (difference / max(power, 1e-30)).squareRoot()
   }
 
-  /// Made-up text: what it says changes no time.
   private func tokens(_ count: Int, sequence: UInt64) -> [Int32] {
-    var random = RandomGenerator(seed: 7 + sequence)
-    return (0..<count).map { _ in Int32.random(in: 0..<Int32(source.config.vocabularySize), using: &random) }
+    GenerationPasses.tokens(count, of: source.config.vocabularySize, seed: 7 + sequence)
   }
 
   private func measure(
@@ -95,11 +93,8 @@ struct ModelBenchmark {
     switch work {
     case .prefill:
       let prompt = tokens(min(ModelBenchmark.promptLength, context), sequence: 1)
-      var cache = try KVCache(model.config, slots: 1, capacity: prompt.count, on: model.backend)
-      let time = try median(on: model.backend) { () throws(BackendError) in
-        cache.truncate(0, to: 0)
-        _ = try model.extend(&cache, by: [prompt])
-      }
+      var passes = try GenerationPasses(model, prompts: [prompt], steps: 0)
+      let time = try median(on: model.backend) { () throws(BackendError) in try passes.prefill() }
       return row(work, opened, peaks, error, time, tokens: prompt.count, pairs: prompt.count * (prompt.count + 1) / 2, headRows: 1, model)
     case .decode: return try decode(work, model, peaks, opened, error: error, sequences: 1)
     case .decodeBatch: return try decode(work, model, peaks, opened, error: error, sequences: ModelBenchmark.batch)
@@ -112,19 +107,10 @@ struct ModelBenchmark {
   ) throws(BackendError) -> Report.Row {
     let steps = ModelBenchmark.decodeSteps
     let prefix = min(ModelBenchmark.prefix, source.config.contextLength - steps)
-    var cache = try KVCache(model.config, slots: sequences, capacity: prefix + steps, on: model.backend)
     let prompts = (0..<sequences).map { tokens(prefix, sequence: UInt64($0)) }
-    let logits = try model.extend(&cache, by: prompts)
-    let winners = try Tensor(sequences, 1, .i32, on: model.backend)
-    let time = try median(on: model.backend) { () throws(BackendError) in
-      for slot in 0..<sequences { cache.truncate(slot, to: prefix) }
-      var logits = logits
-      for _ in 0..<steps {
-        // As when text is written: the token must be known before the next step.
-        model.backend.rowArgmax(logits, into: winners)
-        logits = try model.extend(&cache, by: try winners.ints().map { [$0] })
-      }
-    }
+    var passes = try GenerationPasses(model, prompts: prompts, steps: steps)
+    try passes.prefill()
+    let time = try median(on: model.backend) { () throws(BackendError) in try passes.decode() }
     return row(
       work, opened, peaks, error, time / Double(steps), tokens: sequences, pairs: sequences * (prefix + steps / 2), headRows: sequences,
       model)

@@ -1,3 +1,4 @@
+import Evaluation
 import Formats
 import JSON
 import Terminal
@@ -32,6 +33,14 @@ enum Models {
   static func requiredTokenizer(of source: ModelSource) throws(CommandError) -> Tokenizer {
     if let tokenizer = try tokenizer(of: source) { return tokenizer }
     throw CommandError("the model has no tokenizer", at: source.path, advice: "put its tokenizer.json beside the weights")
+  }
+
+  /// Calibration texts as ids, as --max-tokens and --no-bos say.
+  static func calibration(at path: String, for source: ModelSource, _ arguments: Arguments) throws -> Calibration {
+    let tokenizer = try requiredTokenizer(of: source)
+    return try Calibration(
+      path: path, tokenizer: tokenizer, config: source.config, maxTokens: arguments.int("max-tokens") ?? 64, bos: !arguments.has("no-bos")
+    ) { (messages) throws(FormatError) in try render(messages, for: source, tokenizer) }
   }
 
   /// A conversation as the text the model was trained on, special tokens included.

@@ -53,6 +53,12 @@ struct AblateTests {
       #expect(correlation?["spearman"]?.double != nil && correlation?["kendall"]?.double != nil)
     }
     #expect(report["suggested_drop"]?.array?.count == 2)
+    let base = try #require(report["baseline"]?["perplexity"]?.double)
+    let critical = try #require(report["critical"]?["layers"])
+    #expect(critical.numbers("perplexity_factor") == critical.numbers("perplexity").map { $0 / base })
+    let safe = try #require(report["safe"])
+    #expect(safe["perplexity_increase_limit"]?.double == 0.1 && safe["evidence"]?.string?.isEmpty == false)
+    #expect(run.output.contains("\nnever remove: ") && run.output.contains("\nsafe to remove"))
 
     let printed = ablate(Example.model, Example.prompts, ["--json", "-o", folder.file("s.json")])
     #expect(printed.status == 0)
@@ -71,7 +77,7 @@ struct AblateTests {
     let backend = CPUBackend()
     var options = StudyOptions()
     (options.sublayers, options.heads, options.keyHeads, options.proxies, options.neurons) = (true, .all, true, true, true)
-    options.suggestDrop = 2
+    (options.suggestDrop, options.safeSet) = (2, true)
     let components = source.config.layers.indices.reduce(0) { $0 + options.components(of: $1, source.config).count }
     let plan = StudyPlan(lengths: prompts.map(\.count), config: source.config, components: components, budget: 32 << 20)
     let study = AblationStudy(try Llama(source, on: backend), prompts: prompts, options: options, plan: plan)

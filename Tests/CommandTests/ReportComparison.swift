@@ -12,7 +12,8 @@ struct ReportComparison {
   var leftOut: Set<String> = []
 
   /// Keys that may differ between two backends whatever the numbers.
-  static let unrelated: Set<String> = ["seconds", "backend", "profile"]
+  /// Sentences and differences are made of numbers that are compared.
+  static let unrelated: Set<String> = ["seconds", "backend", "profile", "reason", "evidence", "perplexity_increase"]
 
   /// One line for each difference beyond that, and the largest relative one of each key.
   func differences(_ own: JSON, from other: JSON) -> (complaints: [String], largest: [String: Double]) {

@@ -21,9 +21,8 @@ struct PerplexityReferenceTests {
     for row in rows {
       let text = try #require(row["text"]?.string)
       if ids[text] == nil { ids[text] = try self.ids(text, characters: try #require(row["first_chars"]?.int), tokenizer, row) }
-      let result = try WindowPerplexity(
-        model, ids: ids[text]!, window: try #require(row["window"]?.int),
-        bos: row["bos"]?.bool == true ? source.config.bosToken.map(Int32.init) : nil)
+      let bos = row["bos"]?.bool == true ? source.config.bosToken.map(Int32.init) : nil
+      let result = try Perplexity(model, text: ids[text]!, .init(.windows, window: try #require(row["window"]?.int), bos: bos))
       #expect(result.windows == row["windows"]?.int && result.scoredTokens == row["scored_tokens"]?.int, "\(row)")
       for (own, key) in [(result.loss, "nll_sum"), (result.meanLoss, "mean_nll"), (result.perplexity, "ppl")] {
         let expected = try #require(row[key]?.double)

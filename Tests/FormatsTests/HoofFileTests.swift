@@ -136,6 +136,17 @@ struct HoofFileTests {
         .contains("patches: 'diagonal' stands twice at layer 1"))
     #expect(
       try refusal { $0["patches"] = [["layer": 1, "kind": "linear"]] }.contains("model.layers.1.patch.weight: the tensor is missing"))
+    #expect(
+      try refusal { $0["patches"] = [["layer": 4, "kind": "diagonal"]] }.contains("model.patch.weight: the tensor is missing"))
+    #expect(
+      try refusal { $0["patches"] = [["layer": 1, "kind": "linear", "rank": 3]] }
+        .contains("patches: this version of hoof does not know 'rank' of 'linear' at layer 1; a newer one wrote the file"))
+    for entry in [["layer": -1, "kind": "linear"], ["layer": 5, "kind": "linear"], ["layer": 1.5, "kind": "linear"], ["layer": 1], 3]
+      as [JSON]
+    {
+      #expect(try refusal { $0["patches"] = [entry] }.contains("patches: an entry needs a layer from 0 to 4 and a kind"))
+    }
+    #expect(try refusal { $0["patches"] = 3 }.contains("patches: "))
     #expect(try refusal { $0["original_layers"] = [1, 2] }.contains("original_layers: has 2 entries for 4 layers"))
     #expect(try refusal { $0["something_new"] = 1 } == "opened without an error")
     #expect(try config("query_heads", [4, 4, 4]).contains("config.query_heads: has 3 entries for 4 layers"))
@@ -143,6 +154,34 @@ struct HoofFileTests {
     #expect(try config("key_value_heads", [2, 2, 2, 0]).contains("layer 3 has 4 query heads for 0 key heads"))
     #expect(try config("intermediate_sizes", [172, 172, 172, 204]).contains("has shape [172, 64]; the config asks for [204, 64]"))
     #expect(try config("rope_parameters", nil).contains("config.rope_parameters: is missing"))
+  }
+
+  @Test(
+    "maps of the residual stream whose tensors have another shape or a type that rounds too much",
+    arguments: [
+      ("linear", DType.f32, 1, "model.layers.1.patch.weight: has shape [1, 64]; the config asks for [64, 64]"),
+      ("diagonal", .f32, 64, "model.layers.1.patch.weight: has shape [64, 64]; the config asks for [1, 64]"),
+      ("linear", .q8_0, 64, "model.layers.1.patch.weight: is q8_0; patches and shortcuts must be f32, f16 or bf16"),
+      ("diagonal", .bf16, 1, "model.layers.1.patch.weight: is bf16; patches and shortcuts must be f32"),
+      ("linear", .bf16, 64, "opened without an error"),
+    ])
+  func hostileMaps(kind: String, dtype: DType, rows: Int, message: String) throws {
+    let (folder, bytes) = try HoofFileTests.valid()
+    let changed = try HoofFileTests.rebuilt(bytes) { header, table in
+      header["patches"] = [["layer": 1, "kind": .string(kind)]]
+      let index = table.firstIndex { $0["name"] == .string(TensorName.layer(3, .gate)) }!
+      // The bytes of a layer that goes on existing in a tensor of its own are borrowed: 172 × 64 bf16 are enough for any of these.
+      var entry = table[index].object!
+      entry["name"] = .string(TensorName.layer(1, .patch))
+      entry["dtype"] = .string(dtype.name)
+      entry["shape"] = [.int(rows), 64]
+      entry["bytes"] = .int(rows * dtype.rowBytes(columns: 64))
+      table[index] = .object(entry)
+      var config = header["config"]!.object!
+      config["intermediate_sizes"] = [172, 172, 172, 0]
+      header["config"] = .object(config)
+    }
+    #expect(try refusal(folder, changed).contains(message))
   }
 
   @Test("a layer without attention, or without an MLP, needs no tensors for it")

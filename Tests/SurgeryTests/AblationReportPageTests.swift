@@ -128,6 +128,25 @@ struct AblationReportPageTests {
     #expect(page.contains("Suggested to drop: layer 1 (1 of 3)"))
   }
 
+  @Test("the page says what must stay and what can go, with the evidence, and outlines the bars of critical layers")
+  func critical() {
+    var report = Self.sample(heads: [2, 2, 2, 2, 2], neurons: 3).object!
+    let reasons: [JSON] = (0..<10).map { ["layer": .int($0 % 3), "part": $0 < 3 ? nil : "mlp", "reason": "without it <everything> ends"] }
+    report["critical"] = [
+      "perplexity_factor_limit": 2, "kl_limit": 1, "layers": .array(Array(reasons[..<3])), "sublayers": .array(Array(reasons[3...])),
+    ]
+    report["safe"] = ["layers": [3, 4], "perplexity_increase": 0.07, "evidence": "measured without layers 3 and 4 together"]
+    let page = AblationReportPage.html(.object(report))
+    #expect(Self.unbalanced(page) == nil && page.contains("<h2 id=\"critical\">"))
+    #expect(page.contains("Never remove layers 0, 1 and 2, outlined in the figure: the model falls apart without any of them."))
+    #expect(page.contains("Safe to remove together: layers 3 and 4; perplexity +7.0 %, measured."))
+    #expect(page.contains("<li>Layer 2: without it &lt;everything&gt; ends.</li>") && page.contains("<summary>2 more</summary>"))
+    #expect(page.contains("These can go together: measured without layers 3 and 4 together."))
+    #expect(
+      page.split(separator: "class=\"kl stays\"", omittingEmptySubsequences: false).count - 1 == 3 + 1, "three bars, one in the legend")
+    #expect(!AblationReportPage.html(Self.samples[0].report).contains("<h2 id=\"critical\">"), "a report of an older hoof has no such part")
+  }
+
   @Test("hostile strings and numbers stay text")
   func hostile() {
     let path = "x/</title><script>alert(1)</script>\" onload='x' \u{202E}&amp;\u{0}"

@@ -1,4 +1,5 @@
 import BackendCPU
+import Evaluation
 import Formats
 @testable import Surgery
 import TensorCore
@@ -41,7 +42,7 @@ struct MemoryTests {
     let lengths = [Int](repeating: 64, count: 32)
     let plan = StudyPlan(lengths: lengths, config: config, components: 64, budget: budget, on: device)
     #expect(expected > 0 ? plan.rowsPerBatch == expected && plan.groups.count == 1 : plan.rowsPerBatch < 32_768)
-    #expect(plan.rowsPerBatch * StudyPlan.workspacePerRow(config) <= budget)
+    #expect(plan.rowsPerBatch * config.workspacePerRow() <= budget)
   }
 
   @Test("what does not fit even alone is one error that says what would")

@@ -107,6 +107,17 @@ struct TaylorTests {
     #expect(throws: StudyError.self) { try Self.importance(model, prompts, form) }
   }
 
+  @Test("bf16 activations rank as f32 does", arguments: TaylorImportance.Form.allCases)
+  func rounded(form: TaylorImportance.Form) throws {
+    let prompts = Array(try Self.prompts("talespin-tiny").prefix(8))
+    let full = try Self.importance(ReferenceModels.open("talespin-tiny", on: CPUBackend()), prompts, form)
+    let rounded = try Self.importance(ReferenceModels.open("talespin-tiny", on: MixedPrecisionBackend(CPUBackend())), prompts, form)
+    let heads = try #require(RankCorrelation(rounded.heads.flatMap { $0 }, full.heads.flatMap { $0 }))
+    let neurons = try #require(RankCorrelation(rounded.neurons.flatMap { $0 }, full.neurons.flatMap { $0 }))
+    // Scores are off by a percent or less, and some neighbours lie closer together: measured 0.9998 and 0.99998 and more.
+    #expect(heads.spearman > 0.999 && neurons.spearman > 0.9999)
+  }
+
   @Test("heads that matter by their gradient are those whose absence is measured to matter", arguments: ["stories260K", "talespin-tiny"])
   func correlation(name: String) throws {
     let model = try ReferenceModels.open(name, on: CPUBackend())
@@ -117,8 +128,7 @@ struct TaylorTests {
       let heads = try Self.importance(model, prompts, form).heads.flatMap { $0 }
       found[form] = try #require(RankCorrelation(heads, measured)).spearman
     }
-    print("Taylor \(name): Spearman with the KL of removing single heads \(found)")
-    // 0.934 and 0.971 against 0.336 and 0.861, says JAX.
+    // Measured 0.934 and 0.971, against 0.335 and 0.861.
     #expect(found[.activations]! > 0.93 && found[.activations]! > found[.weights]!)
   }
 }

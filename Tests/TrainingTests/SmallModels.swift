@@ -21,19 +21,20 @@ struct SmallModel {
     model = try Llama(ModelSource.open(path: path), on: OwnMemory(backend))
   }
 
-  /// Fills every matrix with normal weights of deviation `gain`/√columns.
-  func scramble(gain: Float = 1.5) throws {
+  /// Fills every matrix with normal weights of deviation 1.5/√columns, and the embedding with some of 0.3.
+  func scramble() throws {
     var random = RandomGenerator(seed: 11)
+    func fill(_ matrix: Tensor, deviation: Float) throws {
+      let values = (0..<matrix.shape.count).map { _ in random.unit() * deviation }
+      try model.backend.copy(Tensor(values, rows: matrix.rows, columns: matrix.columns, on: model.backend), into: matrix)
+    }
     for layer in model.layers {
-      let matrices =
-        [layer.attention?.query, layer.attention?.key, layer.attention?.value, layer.attention?.output] + [
-          layer.mlp?.gate, layer.mlp?.up, layer.mlp?.down,
-        ]
-      for case let matrix? in matrices {
-        try matrix.upload((0..<matrix.shape.count).map { _ in random.unit() * gain / Float(matrix.columns).squareRoot() })
+      let attention = [layer.attention?.query, layer.attention?.key, layer.attention?.value, layer.attention?.output]
+      for case let matrix? in attention + [layer.mlp?.gate, layer.mlp?.up, layer.mlp?.down] {
+        try fill(matrix, deviation: 1.5 / Float(matrix.columns).squareRoot())
       }
     }
-    try model.embedding.upload((0..<model.embedding.shape.count).map { _ in random.unit() * 0.3 })
+    try fill(model.embedding, deviation: 0.3)
   }
 
   /// Three sequences, one of a single token, with repeated ids.

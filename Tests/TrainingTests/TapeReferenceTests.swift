@@ -39,14 +39,14 @@ struct TapeReferenceTests {
     let (expected, found) = (Gradients(of: full.parameters.map(\.tensor)), Gradients(of: rounded.parameters.map(\.tensor)))
     let loss = try batch.differentiate(full, into: expected)
     // One rounding is off by 2⁻⁹/√3 in the mean square, 0.11 %. A gradient has passed a dozen roundings per layer, forth and back, that mostly
-    // cancel over the rows of a batch; those of queries and keys go through the soft-max, where differences are small and their errors are not.
+    // cancel over the rows of a batch: measured 0.1 % of the whole norm. Gradients of queries and keys go through the soft-max, as differences
+    // that are smaller than their terms: 5.1 % for one of stories260K with its 8 columns a head, 1.7 % and 0.6 % in the larger models.
     #expect(abs(try batch.differentiate(rounded, into: found) / loss - 1) < 2e-3)
     var worst = ("", 0.0)
     for (a, b) in zip(full.parameters, rounded.parameters) {
       let error = try difference(found[b.tensor], expected[a.tensor])
       if error > worst.1 { worst = (a.name, error) }
     }
-    print("bf16 \(name): norm \(try found.norm() / expected.norm() - 1), worst \(worst)")
     #expect(worst.1 < 0.1, "\(worst)")
     #expect(abs(try found.norm() / expected.norm() - 1) < 5e-3)
   }

@@ -41,6 +41,7 @@ public struct AblationStudy {
     public var activity: ActivityStatistics?
     public var neurons: [NeuronStatistics]?
     public var drop: [DropStep] = []
+    public var safe: SafeSet?
     /// Necessary floating-point operations of the work done (see `StudyCost`), without what a journal already had.
     public var flops = 0.0
   }
@@ -51,9 +52,12 @@ public struct AblationStudy {
   /// A sharded study leaves what cannot be split to its first part.
   private var suggestsDrop: Bool { options.suggestDrop > 0 && (options.shard?.index ?? 0) == 0 }
 
-  /// Necessary floating-point operations of the whole study; the greedy search's are an estimate, because they depend on what it finds.
+  private var looksForSafeSet: Bool { options.safeSet && options.shard == nil }
+
+  /// Necessary floating-point operations of the whole study; the searches' are an estimate, because they depend on what they find.
   public var totalFlops: Double {
     cost.full + components.joined().reduce(0) { $0 + cost.flops($1) } + (suggestsDrop ? greedyFlops(dropping: options.suggestDrop) : 0)
+      + (looksForSafeSet ? safeSetFlops : 0)
   }
 
   public func run(journal: StudyJournal? = nil, monitor: Monitor = { _ in }) throws -> Result {
@@ -83,7 +87,7 @@ public struct AblationStudy {
           try known
           ?? fit.run(group, note: note) { (plan) throws(BackendError) in
             reference.keep(to: plan)
-            return try measure(members, pass, against: reference, means: means, plan: plan)
+            return try pass.outcomes(without: members, against: reference, means: means, plan: plan)
           }
         if known == nil { try journal?.append(outcomes, group: index, layer: layer) }
         for (component, outcome) in zip(members, outcomes) { result.outcomes[component, default: Outcome([])].prompts += outcome }
@@ -92,43 +96,18 @@ public struct AblationStudy {
     }
     result.activity = options.proxies ? try collector.activity() : nil
     result.neurons = options.neurons ? collector.neurons() : nil
-    if suggestsDrop {
-      result.drop = try suggestDrop(given: result.outcomes, means: means, fit: &fit, note: note) { flops, activity in
+    if looksForSafeSet {
+      result.safe = try measureSafeSet(given: result) { flops, activity in
         result.flops += flops
         try monitor(StudyProgress(flops: flops, activity: activity))
       }
     }
-    return result
-  }
-
-  /// Outcomes of each component on the group's prompts. Runs as many changed models side by side as the plan allows.
-  func measure(
-    _ components: [Component], _ pass: PrefixPass, against reference: Reference, means: ComponentMeans?, plan: StudyPlan
-  ) throws(BackendError) -> [[PromptOutcome]] {
-    guard let layer = components.first?.layer else { return [] }
-    let group = pass.group
-    let interventions = try LayerInterventions(
-      model, layer: layer, group.layout, entering: pass.residuals[layer], for: components, means: means)
-    let most = max(1, plan.rowsPerBatch / max(1, group.rows))
-    let batches = (components.count + most - 1) / most
-    var outcomes: [[PromptOutcome]] = []
-    for batch in 0..<batches {
-      // Of about the same size: a last batch of a few rows would leave a large device idle.
-      let block = Array(components[batch * components.count / batches..<(batch + 1) * components.count / batches])
-      let x = try model.run(
-        interventions.leaving(block), group.layouts(block.count), layers: layer + 1..<model.layers.count, without: pass.removed,
-        in: Eager(ownsStream: true))
-      outcomes += try compare(x, with: reference, plan: plan)
+    if suggestsDrop {
+      result.drop = try suggestDrop(given: result.outcomes, means: means, plan: fit.plan) { piece in
+        result.flops += piece.flops
+        try monitor(piece)
+      }
     }
-    return outcomes
-  }
-
-  /// Residual streams leaving the stack [copies·N, C] → their outcomes against the full model.
-  func compare(_ x: Tensor, with reference: Reference, plan: StudyPlan) throws(BackendError) -> [[PromptOutcome]] {
-    let rows = try DivergenceRows(rows: x.rows, on: model.backend)
-    try model.backend.linearDivergence(
-      of: reference.divergence, from: model.finish(x, in: Eager()), weight: model.head, targets: reference.group.targets,
-      rowsPerChunk: plan.rowsPerChunk, into: rows)
-    return try rows.outcomes(of: reference.group, originals: reference.winners)
+    return result
   }
 }

@@ -10,80 +10,31 @@ public struct DropStep: Sendable, Equatable {
 }
 
 extension AblationStudy {
-  /// The layers to drop, in order of removal. Greedy: after each removal every remaining layer is measured again, so that interactions
-  /// count (the search of SLEB, arXiv 2402.09025, with KL to the full model as the score); or the plain ranking.
+  /// The layers to drop, in order of removal: by the greedy search of `hoof prune`, or the plain ranking.
   func suggestDrop(
-    given outcomes: [Component: Outcome], means: ComponentMeans?, fit: inout MemoryFit, note: (String) throws -> Void,
-    monitor: (_ flops: Double, _ activity: String) throws -> Void
+    given outcomes: [Component: Outcome], means: ComponentMeans?, plan: StudyPlan, monitor: Monitor
   ) throws -> [DropStep] {
     let count = min(options.suggestDrop, model.layers.count - 1)
+    let layers = model.layers.indices.map { Component.layer($0) }
+    var removals: [(component: Component, outcome: Outcome)]
     if options.oneShot {
-      return ranked(outcomes).prefix(count).map {
-        DropStep(layer: $0, divergence: outcomes[.layer($0)]!.meanDivergence, perplexity: outcomes[.layer($0)]!.perplexity)
-      }
+      removals = ranked(outcomes).map { (.layer($0), outcomes[.layer($0)]!) }
+    } else {
+      let search = try RemovalSearch(model, prompts: prompts, plan: plan, means: means, monitor: monitor)
+      var greedy = GreedySearch(search, candidates: layers, measured: outcomes)
+      try greedy.advance(to: count, monitor: monitor)
+      removals = greedy.removals
     }
-    var removed: Set<Int> = []
-    var steps: [DropStep] = []
-    for step in 0..<count {
-      let candidates: [Component: Outcome]
-      if step == 0, model.layers.indices.allSatisfy({ outcomes[.layer($0)] != nil }) {
-        candidates = outcomes
-      } else {
-        candidates = try measureLayers(without: removed, means: means, fit: &fit, note: note) {
-          try monitor($0, "removal \(step + 1) of \(count)")
-        }
-      }
-      guard let best = ranked(candidates).first(where: { !removed.contains($0) }), let outcome = candidates[.layer(best)] else { break }
-      removed.insert(best)
-      steps.append(DropStep(layer: best, divergence: outcome.meanDivergence, perplexity: outcome.perplexity))
+    return removals.prefix(count).map {
+      DropStep(layer: $0.component.layer, divergence: $0.outcome.meanDivergence, perplexity: $0.outcome.perplexity)
     }
-    return steps
-  }
-
-  /// Layers by rising divergence, the lower index first on ties.
-  private func ranked(_ outcomes: [Component: Outcome]) -> [Int] {
-    model.layers.indices.filter { outcomes[.layer($0)] != nil }
-      .map { layer in
-        let divergence = outcomes[.layer(layer)]!.meanDivergence
-        // Without this layer the model overflows: the last to drop.
-        return (layer, divergence.isNaN ? .infinity : divergence)
-      }
-      .sorted { ($0.1, $0.0) < ($1.1, $1.0) }.map(\.0)
-  }
-
-  /// Each remaining layer taken out of the model that already lacks `removed`.
-  func measureLayers(
-    without removed: Set<Int>, means: ComponentMeans?, fit: inout MemoryFit, note: (String) throws -> Void,
-    monitor: (_ flops: Double) throws -> Void
-  ) throws -> [Component: Outcome] {
-    var outcomes: [Component: Outcome] = [:]
-    let tokens = Double(prompts.reduce(0) { $0 + $1.count })
-    for range in plan.groups {
-      let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
-      let full = try fit.whole(group) { () throws(BackendError) in try PrefixPass(model, group) }
-      var reference = try fit.run(group, note: note) { (plan) throws(BackendError) in try Reference(model, full, plan: plan) }
-      let pass = try fit.whole(group) { () throws(BackendError) in try PrefixPass(model, group, without: removed) }
-      for layer in model.layers.indices where !removed.contains(layer) {
-        let outcome = try fit.run(group, note: note) { (plan) throws(BackendError) in
-          reference.keep(to: plan)
-          return try measure([.layer(layer)], pass, against: reference, means: means, plan: plan)[0]
-        }
-        outcomes[.layer(layer), default: Outcome([])].prompts += outcome
-        try monitor(cost.flops(.layer(layer), without: removed) * Double(group.rows) / tokens)
-      }
-    }
-    return outcomes
   }
 
   /// The model without several layers at once.
-  public func measure(without removed: Set<Int>) throws(BackendError) -> Outcome {
-    var outcome = Outcome([])
-    for range in plan.groups {
-      let group = try PromptGroup(prompts: range, of: prompts, on: model.backend)
-      let reference = try Reference(model, PrefixPass(model, group), plan: plan)
-      outcome.prompts += try compare(PrefixPass(model, group, without: removed).residuals.last!, with: reference, plan: plan)[0]
-    }
-    return outcome
+  public func measure(without removed: Set<Int>) throws -> Outcome {
+    var cut = CutPlan()
+    cut.layers = removed
+    return try RemovalSearch(model, prompts: prompts, plan: plan).outcome(of: cut)
   }
 
   /// About what the greedy search costs; which layers go is not known beforehand, so half of each pass is assumed.

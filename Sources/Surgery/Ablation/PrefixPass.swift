@@ -44,20 +44,31 @@ final class RepeatedLayouts {
 /// before l is ever computed again.
 struct PrefixPass {
   let group: PromptGroup
-  /// Layers that are already out.
-  let removed: Set<Int>
+  /// What ran; parts may be out of it already.
+  let model: Llama
   /// residuals[l] enters layer l, [N, C], behind a patch that an earlier cut left there; the last one leaves the stack.
   let residuals: [Tensor]
 
-  init(_ model: Llama, _ group: PromptGroup, without removed: Set<Int> = [], in graph: Eager = Eager()) throws(BackendError) {
+  init(_ model: Llama, _ group: PromptGroup, in graph: Eager = Eager()) throws(BackendError) {
+    let embedded = try model.embed(group.ids, in: graph)
+    try self.init(model, group, entering: [], model.layers[0].enter(embedded, in: graph), in: graph)
+  }
+
+  /// The pass of a model that differs from `pass`'s in no layer before `layer`: only the rest is computed.
+  init(_ model: Llama, from layer: Int, of pass: PrefixPass) throws(BackendError) {
+    try self.init(model, pass.group, entering: pass.residuals[..<layer], pass.residuals[layer], in: Eager())
+  }
+
+  private init(
+    _ model: Llama, _ group: PromptGroup, entering known: ArraySlice<Tensor>, _ x: Tensor, in graph: Eager
+  ) throws(BackendError) {
     self.group = group
-    self.removed = removed
-    var residuals: [Tensor] = []
-    var x = try model.embed(group.ids, in: graph)
-    for layer in model.layers {
-      x = try layer.enter(x, in: graph)
+    self.model = model
+    var (residuals, x) = (Array(known), x)
+    for layer in model.layers[known.count...] {
       residuals.append(x)
-      x = removed.contains(layer.index) ? try layer.bypass(x, in: graph) : try layer(x, group.layout, in: graph)
+      x = try layer(x, group.layout, in: graph)
+      if layer.index + 1 < model.layers.count { x = try model.layers[layer.index + 1].enter(x, in: graph) }
     }
     self.residuals = residuals + [x]
   }
@@ -66,6 +77,7 @@ struct PrefixPass {
 /// What the full model says about a group: the side of the comparison that is computed once.
 struct Reference {
   let group: PromptGroup
+  /// Rows the LM head reads, [N, C].
   private let hidden: Tensor
   private var logits: Tensor?
   /// The full model's arg-max at each row.
@@ -74,7 +86,6 @@ struct Reference {
   let outcomes: [PromptOutcome]
 
   init(_ model: Llama, _ pass: PrefixPass, plan: StudyPlan) throws(BackendError) {
-    precondition(pass.removed.isEmpty, "reference: the full model has no layer removed")
     let backend = model.backend
     hidden = try model.finish(pass.residuals.last!, in: Eager())
     logits = plan.keepsLogits ? try hidden.linear(model.head) : nil
@@ -93,6 +104,14 @@ struct Reference {
   mutating func keep(to plan: StudyPlan) {
     if !plan.keepsLogits { logits = nil }
   }
+
+  /// Lets go of the logits of a group that others come before.
+  mutating func rest() { logits = nil }
+
+  /// Makes the logits again that `rest` let go of.
+  mutating func wake(_ model: Llama, plan: StudyPlan) throws(BackendError) {
+    if logits == nil, plan.keepsLogits { logits = try hidden.linear(model.head) }
+  }
 }
 
 extension DivergenceRows {
@@ -103,7 +122,11 @@ extension DivergenceRows {
   }
 
   /// Splits rows into changed models and prompts: one list of outcomes per model.
-  func outcomes(of group: PromptGroup, originals: [Int32]) throws(BackendError) -> [[PromptOutcome]] {
+  /// - Parameter jensenShannon: [k·M, 1], where it was measured.
+  func outcomes(
+    of group: PromptGroup, originals: [Int32], jensenShannon: Tensor? = nil
+  ) throws(BackendError) -> [[PromptOutcome]] {
+    let shannon = try jensenShannon?.floats()
     let divergences = try divergences.floats()
     let losses = try losses.floats()
     let winners = try winners.ints()
@@ -113,7 +136,8 @@ extension DivergenceRows {
         defer { start += length }
         let span = first + start..<first + start + length
         return PromptOutcome(
-          divergences: divergences[span], losses: losses[span], winners: winners[span], originals: originals[start..<start + length])
+          divergences: divergences[span], losses: losses[span], winners: winners[span], originals: originals[start..<start + length],
+          jensenShannon: shannon?[span])
       }
     }
   }

@@ -1,3 +1,4 @@
+import Evaluation
 import Glibc
 
 /// What one changed model did on one prompt, summed over the prompt's positions. Divergences are KL(full ‖ changed) in nats.
@@ -10,9 +11,12 @@ public struct PromptOutcome: Sendable, Equatable {
   public var loss: Double
   /// Positions whose arg-max is the full model's.
   public var agreements: Int
+  /// Jensen-Shannon divergence of both models in nats; nil where it was not asked for.
+  public var jensenShannon: Double?
 
   public init(
-    positions: Int, divergence: Double, lastDivergence: Double, greatestDivergence: Double, loss: Double, agreements: Int
+    positions: Int, divergence: Double, lastDivergence: Double, greatestDivergence: Double, loss: Double, agreements: Int,
+    jensenShannon: Double? = nil
   ) {
     self.positions = positions
     self.divergence = divergence
@@ -20,15 +24,20 @@ public struct PromptOutcome: Sendable, Equatable {
     self.greatestDivergence = greatestDivergence
     self.loss = loss
     self.agreements = agreements
+    self.jensenShannon = jensenShannon
   }
 
   /// From the per-row results of one prompt.
-  init(divergences: ArraySlice<Float>, losses: ArraySlice<Float>, winners: ArraySlice<Int32>, originals: ArraySlice<Int32>) {
+  init(
+    divergences: ArraySlice<Float>, losses: ArraySlice<Float>, winners: ArraySlice<Int32>, originals: ArraySlice<Int32>,
+    jensenShannon: ArraySlice<Float>? = nil
+  ) {
     self.init(
       positions: divergences.count, divergence: divergences.reduce(0) { $0 + Double($1) },
       lastDivergence: divergences.last.map(Double.init) ?? 0,
       greatestDivergence: divergences.max().map(Double.init) ?? 0, loss: losses.reduce(0) { $0 + Double($1) },
-      agreements: zip(winners, originals).reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) })
+      agreements: zip(winners, originals).reduce(0) { $0 + ($1.0 == $1.1 ? 1 : 0) },
+      jensenShannon: jensenShannon?.reduce(0) { $0 + Double($1) })
   }
 }
 
@@ -42,6 +51,11 @@ public struct Outcome: Sendable, Equatable {
 
   /// Mean over all positions of all prompts; long prompts weigh more.
   public var meanDivergence: Double { prompts.reduce(0) { $0 + $1.divergence } / Double(max(1, positions)) }
+  /// Mean over all positions; nil where it was not measured.
+  public var meanJensenShannon: Double? {
+    let sums = prompts.compactMap(\.jensenShannon)
+    return sums.isEmpty || sums.count < prompts.count ? nil : sums.reduce(0, +) / Double(max(1, positions))
+  }
   /// Mean over prompts of each prompt's mean.
   public var meanDivergencePerPrompt: Double { mean { $0.divergence / Double($0.positions) } }
   public var meanLastDivergence: Double { mean(\.lastDivergence) }
@@ -51,16 +65,9 @@ public struct Outcome: Sendable, Equatable {
   public var agreement: Double { Double(prompts.reduce(0) { $0 + $1.agreements }) / Double(max(1, positions)) }
 
   /// Standard error of `meanDivergence` with prompts as clusters: positions of one prompt are not independent draws.
-  /// Linearised ratio estimator (Cochran, Sampling Techniques, 6.4); 0 for a single prompt.
+  /// 0 for a single prompt.
   public var divergenceStandardError: Double {
-    guard prompts.count > 1 else { return 0 }
-    let ratio = meanDivergence
-    let squares = prompts.reduce(0.0) { sum, prompt in
-      let residual = prompt.divergence - ratio * Double(prompt.positions)
-      return sum + residual * residual
-    }
-    let count = Double(prompts.count)
-    return (squares * count / (count - 1)).squareRoot() / Double(positions)
+    RatioEstimate(sums: prompts.map(\.divergence), counts: prompts.map { Double($0.positions) }).standardError ?? 0
   }
 
   private func mean(_ value: (PromptOutcome) -> Double) -> Double {

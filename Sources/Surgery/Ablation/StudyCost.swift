@@ -31,19 +31,19 @@ public struct StudyCost: Sendable {
   }
   private var map: Double { rows * 2 * Double(config.hiddenSize * config.hiddenSize) }
 
-  /// Layers `range` without those in `removed`, and the LM head.
-  public func pass(_ range: Range<Int>, without removed: Set<Int> = []) -> Double {
+  /// The layers of `range`, and the LM head.
+  public func pass(_ range: Range<Int>) -> Double {
     let start = head + (config.finalPatch == .linear ? map : 0)
-    return range.reduce(start) { $0 + maps($1) + (removed.contains($1) ? 0 : attention($1) + mlp($1)) }
+    return range.reduce(start) { $0 + maps($1) + attention($1) + mlp($1) }
   }
 
   /// The pass of the full model.
   public var full: Double { pass(config.layers.indices) }
 
   /// One component's study, given the residual stream entering its layer and the layer's heads.
-  public func flops(_ component: Component, without removed: Set<Int> = []) -> Double {
+  public func flops(_ component: Component) -> Double {
     let layer = component.layer
-    let rest = pass(layer + 1..<config.layers.count, without: removed)
+    let rest = pass(layer + 1..<config.layers.count)
     let slice = rows * 2 * Double(config.headDim * config.hiddenSize)
     let sizes = config.layers[layer]
     return switch component {

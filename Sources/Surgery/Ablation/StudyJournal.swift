@@ -18,8 +18,9 @@ public enum JournalError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 }
 
-/// What a study has finished, one JSON line per group of prompts and layer, on disk before the next starts: a killed study continues there.
-/// Numbers are written so that they read back to the last bit; a resumed report equals an uninterrupted one.
+/// What a study or a search has finished, one JSON line per group of prompts and layer (and step of the search), on disk before the next
+/// starts: a killed study continues there. Numbers are written so that they read back to the last bit; a resumed report equals an
+/// uninterrupted one.
 public final class StudyJournal {
   public let path: String
   private let descriptor: Int32
@@ -29,7 +30,7 @@ public final class StudyJournal {
   public private(set) var plan: StudyPlan
 
   private struct Key: Hashable {
-    let group: Int, layer: Int
+    let group: Int, layer: Int, step: Int
   }
 
   /// How many pieces an earlier run left.
@@ -74,11 +75,17 @@ public final class StudyJournal {
 
   deinit { close(descriptor) }
 
-  public func outcomes(group: Int, layer: Int) -> [[PromptOutcome]]? { known[Key(group: group, layer: layer)] }
+  /// - Parameter step: how many parts were out already; 0 for studies of the full model.
+  public func outcomes(group: Int, layer: Int, step: Int = 0) -> [[PromptOutcome]]? {
+    known[Key(group: group, layer: layer, step: step)]
+  }
 
-  public func append(_ outcomes: [[PromptOutcome]], group: Int, layer: Int) throws(JournalError) {
-    known[Key(group: group, layer: layer)] = outcomes
-    try write(["group": .int(group), "layer": .int(layer), "outcomes": .array(outcomes.map { .array($0.map(\.json)) })])
+  public func append(_ outcomes: [[PromptOutcome]], group: Int, layer: Int, step: Int = 0) throws(JournalError) {
+    known[Key(group: group, layer: layer, step: step)] = outcomes
+    var line: JSON.Object = ["group": .int(group), "layer": .int(layer)]
+    if step > 0 { line["step"] = .int(step) }
+    line["outcomes"] = .array(outcomes.map { .array($0.map(\.json)) })
+    try write(.object(line))
   }
 
   /// Removes the journal of a finished study.
@@ -106,10 +113,11 @@ public final class StudyJournal {
         plan = stored
       } else {
         let outcomes = value["outcomes"]?.array?.map { $0.array?.compactMap(PromptOutcome.init) ?? [] }
-        guard let group = value["group"]?.int, let layer = value["layer"]?.int, plan.groups.indices.contains(group), let outcomes,
-          outcomes.allSatisfy({ $0.count == plan.groups[group].count })
+        let step = value["step"].map(\.int) ?? 0
+        guard let group = value["group"]?.int, let layer = value["layer"]?.int, let step, plan.groups.indices.contains(group),
+          let outcomes, outcomes.allSatisfy({ $0.count == plan.groups[group].count })
         else { throw .damaged(path: path, line: index + 1) }
-        known[Key(group: group, layer: layer)] = outcomes
+        known[Key(group: group, layer: layer, step: step)] = outcomes
       }
     }
   }
@@ -161,25 +169,27 @@ extension StudyPlan {
 
 extension PromptOutcome {
   var json: JSON {
-    [
-      .int(positions), JSON(measured: divergence), JSON(measured: lastDivergence), JSON(measured: greatestDivergence), JSON(measured: loss),
-      .int(agreements),
-    ]
+    .array(
+      [
+        .int(positions), JSON(measured: divergence), JSON(measured: lastDivergence), JSON(measured: greatestDivergence),
+        JSON(measured: loss), .int(agreements),
+      ] + (jensenShannon.map { [JSON(measured: $0)] } ?? []))
   }
 
   init?(_ json: JSON) {
-    guard let values = json.array, values.count == 6, let positions = values[0].int, let agreements = values[5].int,
+    guard let values = json.array, (6...7).contains(values.count), let positions = values[0].int, let agreements = values[5].int,
       let divergence = values[1].measured, let last = values[2].measured, let greatest = values[3].measured, let loss = values[4].measured,
-      (1...1 << 30).contains(positions), (0...positions).contains(agreements)
+      (1...1 << 30).contains(positions), (0...positions).contains(agreements), values.count == 6 || values[6].measured != nil
     else { return nil }
     self.init(
-      positions: positions, divergence: divergence, lastDivergence: last, greatestDivergence: greatest, loss: loss, agreements: agreements)
+      positions: positions, divergence: divergence, lastDivergence: last, greatestDivergence: greatest, loss: loss, agreements: agreements,
+      jensenShannon: values.count == 7 ? values[6].measured : nil)
   }
 }
 
 extension JSON {
   /// JSON has no infinity, and a changed model may well overflow: such numbers are kept as text.
-  fileprivate init(measured value: Double) { self = value.isFinite ? .double(value) : .string("\(value)") }
+  init(measured value: Double) { self = value.isFinite ? .double(value) : .string("\(value)") }
 
-  fileprivate var measured: Double? { double ?? string.flatMap { ["inf", "-inf", "nan", "-nan"].contains($0) ? Double($0) : nil } }
+  var measured: Double? { double ?? string.flatMap { ["inf", "-inf", "nan", "-nan"].contains($0) ? Double($0) : nil } }
 }

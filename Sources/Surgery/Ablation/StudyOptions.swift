@@ -37,6 +37,8 @@ public struct StudyOptions: Sendable, Equatable {
   public var suggestDrop = 0
   /// Whether the suggestion is the plain ranking of single ablations instead of a greedy search that measures again after each removal.
   public var oneShot = false
+  /// Whether to look for layers that can be removed together (`SafeSet`); a sharded study does not, because no part has all layers' numbers.
+  public var safeSet = false
   public var shard: Shard?
   /// |a| strictly above this counts as firing.
   public var firingThreshold: Float = 0.02

@@ -1,3 +1,4 @@
+import Evaluation
 import Formats
 import TensorCore
 
@@ -17,7 +18,7 @@ public struct StudyPlan: Sendable, Equatable {
   /// weights are converted and packed more often; a byte of the one costs about half of a weight of the other, so the sum is least at the
   /// square root. Measured on two cores: 1,260 for 260 K weights (a third faster than 8,192), 4,700 for 15.7 M (5 % faster than 850).
   static func usefulRows(_ config: LlamaConfig, studied: Int) -> Int {
-    let weights = Double(config.parameterCount) / Double(workspacePerRow(config))
+    let weights = Double(config.parameterCount) / Double(config.workspacePerRow())
     return min(8192, max(512, Int((Double(studied) * weights / 2).squareRoot())))
   }
 
@@ -38,7 +39,7 @@ public struct StudyPlan: Sendable, Equatable {
   public init(lengths: [Int], config: LlamaConfig, components: Int = 64, budget: Int, on backend: (any ComputeBackend)? = nil) {
     let vocabulary = 4 * config.vocabularySize
     let residuals = 4 * config.hiddenSize * (config.layers.count + 3)
-    let workspace = StudyPlan.workspacePerRow(config, activations: backend?.activations ?? .f32)
+    let workspace = config.workspacePerRow(activations: backend?.activations ?? .f32)
     let deviceRows = backend?.usefulRows
     let chunk = deviceRows == nil ? StudyPlan.chunkBytes : StudyPlan.deviceChunkBytes
     rowsPerChunk = min(deviceRows ?? 1024, max(StudyPlan.leastChunk, min(chunk, budget / 8) / vocabulary))
@@ -68,12 +69,6 @@ public struct StudyPlan: Sendable, Equatable {
     if start < lengths.count { groups.append(start..<lengths.count) }
     let largest = groups.map { lengths[$0].reduce(0, +) }.max() ?? 0
     rowsPerBatch = max(largest, min(useful, (left - largest * kept) / workspace))
-  }
-
-  /// Bytes alive at once per row of a batch: two residual streams, and activations.
-  static func workspacePerRow(_ config: LlamaConfig, activations: DType = .f32) -> Int {
-    let widest = config.layers.map { max(3 * ($0.queryHeads + $0.keyHeads) * config.headDim, 3 * $0.intermediateSize) }.max() ?? 0
-    return 4 * 2 * config.hiddenSize + activations.block.bytes * (2 * config.hiddenSize + widest)
   }
 
   /// After memory ran out: half the batch, as long as that means fewer models side by side or smaller chunks; then no kept logits.

@@ -34,6 +34,16 @@ struct BackwardPass {
     let entering = tape.input(residuals.removeLast())
     try tape.seed(layer(entering, group.layout, in: tape), with: gradient)
     try tape.backward()
-    gradient = tape.gradient(of: entering)!
+    gradient = try before(layer, tape.gradient(of: entering)!)
+  }
+
+  /// The gradient in front of the layer's patch, which no kept residual stream is: the map is linear, so no value is read.
+  private func before(_ layer: DecoderLayer, _ gradient: Tensor) throws(BackendError) -> Tensor {
+    guard layer.patch != nil else { return gradient }
+    let tape = Tape(into: Gradients(of: []))
+    let entering = tape.input(gradient)
+    try tape.seed(layer.enter(entering, in: tape), with: gradient)
+    try tape.backward()
+    return tape.gradient(of: entering)!
   }
 }

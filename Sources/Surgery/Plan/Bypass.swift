@@ -29,26 +29,36 @@ public struct Bypass {
 
   /// ids [N, 1] → hidden rows the LM head reads, [N, C].
   public func hidden(_ ids: Tensor, _ layout: PackedLayout) throws(BackendError) -> Tensor {
-    let graph = Eager(at: [.headsOut, .attentionOut, .mlpHidden, .mlpOut]) { (site, x) throws(BackendError) in
+    let graph = Eager { (site, x) throws(BackendError) in
       switch site.point {
       case .headsOut: return try headMasks[site.layer].map { (mask) throws(BackendError) in try x.masked(by: mask) } ?? x
       case .mlpHidden: return try neuronMasks[site.layer].map { (mask) throws(BackendError) in try x.masked(by: mask) } ?? x
-      case .attentionOut: return try update(x, isGone: plan.attention.contains(site.layer))
-      case .mlpOut: return try update(x, isGone: plan.mlp.contains(site.layer))
-      case .residualIn, .residualMid, .residualOut: return x
+      case .attentionOut: return plan.attention.contains(site.layer) ? try zero(like: x) : x
+      case .mlpOut: return plan.mlp.contains(site.layer) ? try zero(like: x) : x
+      case .residualIn, .residualMid, .residualOut: return try stream(x)
       }
     }
-    let embedded = try update(model.embed(ids, in: graph), isGone: false)
-    let x = try model.run(embedded, layout, layers: 0..<model.layers.count, without: plan.layers, in: graph)
-    return try model.finish(x, in: graph)
+    var x = try stream(model.embed(ids, in: graph))
+    for layer in model.layers {
+      x = try stream(layer.enter(x, in: graph))
+      if plan.layers.contains(layer.index) {
+        for weight in [layer.attentionShortcut, layer.mlpShortcut] { x = try stream(layer.shortcut(x, weight, in: graph)) }
+      } else {
+        x = try layer(x, layout, in: graph)
+      }
+    }
+    if let patch = model.finalPatch { x = try stream(patch(x, in: graph)) }
+    return try graph.norm(x, weight: model.finalNorm, epsilon: Float(model.config.normEpsilon))
   }
 
-  private func update(_ x: Tensor, isGone: Bool) throws(BackendError) -> Tensor {
-    if isGone {
-      let zero = try x.like()
-      x.backend.fill(zero, with: 0)
-      return zero
-    }
-    return try channelMask.map { (mask) throws(BackendError) in try x.masked(by: mask) } ?? x
+  /// The residual stream with the channels that go at zero.
+  private func stream(_ x: Tensor) throws(BackendError) -> Tensor {
+    try channelMask.map { (mask) throws(BackendError) in try x.masked(by: mask) } ?? x
+  }
+
+  private func zero(like x: Tensor) throws(BackendError) -> Tensor {
+    let zero = try x.like()
+    x.backend.fill(zero, with: 0)
+    return zero
   }
 }

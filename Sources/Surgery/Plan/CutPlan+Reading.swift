@@ -18,7 +18,8 @@ extension CutPlan {
     heads = try reader.sets(json["heads"], "heads", counts: config.layers.map(\.queryHeads))
     neurons = try reader.sets(json["neurons"], "neurons", counts: config.layers.map(\.intermediateSize))
     channels = try reader.set(json["channels"], below: config.hiddenSize, "channels")
-    for entry in json["patches"]?.array ?? [] {
+    guard let entries = json["patches"].map(\.array) ?? [] else { throw FormatError(path, "cuts.patches", "must be a list") }
+    for entry in entries {
       guard let place = entry["layer"]?.int, (0...count).contains(place), let kind = entry["kind"]?.string.flatMap(Patch.Kind.init) else {
         throw FormatError(path, "cuts.patches", "an entry needs a layer from 0 to \(count) and a kind, linear or diag")
       }
@@ -26,7 +27,9 @@ extension CutPlan {
       guard scales.count == config.hiddenSize, scales.allSatisfy(\.isFinite) else {
         throw FormatError(path, "cuts.patches", "the patch at layer \(place) needs \(config.hiddenSize) finite scales")
       }
-      patches[place] = Patch(kind: kind, scales: scales)
+      guard patches.updateValue(Patch(kind: kind, scales: scales), forKey: place) == nil else {
+        throw FormatError(path, "cuts.patches", "names layer \(place) twice")
+      }
     }
     if let value = json["width"] {
       guard let width = value.int, (1...config.hiddenSize).contains(width) else {

@@ -13,7 +13,8 @@ public struct CutPlan: Sendable, Equatable {
   public var neurons: [Int: Set<Int>] = [:]
   /// Columns of the residual stream.
   public var channels: Set<Int> = []
-  /// Repairs of the residual stream, by the layer they stand before; the number of layers for one before the final norm.
+  /// Repairs of the residual stream, by the layer they stand before, whether it stays or not; the number of layers for one before the final
+  /// norm.
   public var patches: [Int: Patch] = [:]
   /// Width of the residual stream after rotation and slicing (SliceGPT); nil leaves it. Follows all other cuts.
   public var width: Int?
@@ -59,8 +60,8 @@ public struct CutPlan: Sendable, Equatable {
     return plan
   }
 
-  /// The same cut, said once: a layer without any sublayer left goes as a whole, what lies in a layer that goes is not named, a layer that
-  /// loses all heads or neurons loses the sublayer, and a patch stands before the next layer that stays.
+  /// The same cut, said once: a layer without any sublayer left goes as a whole, what lies in a layer that goes is not named, and a layer
+  /// that loses all heads or neurons loses the sublayer.
   public func normalized(for config: LlamaConfig) -> CutPlan {
     var plan = self
     for (index, layer) in config.layers.enumerated() {
@@ -75,10 +76,6 @@ public struct CutPlan: Sendable, Equatable {
     plan.mlp = plan.mlp.filter { !plan.layers.contains($0) && config.layers[$0].intermediateSize > 0 }
     plan.heads = heads.filter { !plan.layers.contains($0.key) && !plan.attention.contains($0.key) && !$0.value.isEmpty }
     plan.neurons = neurons.filter { !plan.layers.contains($0.key) && !plan.mlp.contains($0.key) && !$0.value.isEmpty }
-    plan.patches = [:]
-    for (place, patch) in patches.sorted(by: { $0.key < $1.key }) {
-      plan.patches[(place..<config.layers.count).first { !plan.layers.contains($0) } ?? config.layers.count] = patch
-    }
     return plan
   }
 

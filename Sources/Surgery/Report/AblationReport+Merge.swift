@@ -59,6 +59,8 @@ extension AblationReport {
       // Where a single run has its correlations: after the blocks of the angular distance.
       if name == "blocks" { report["proxy_correlation"] = correlations(report["layers"]?.array ?? []) }
     }
+    // A single run also measures which layers can go together; that takes the model.
+    report["critical"] = critical(report)
     return .object(report)
   }
 

@@ -72,7 +72,14 @@ public struct AblationReport: Sendable {
       report["drop_steps"] = .array(
         result.drop.map { ["layer": .int($0.layer), "kl": .double($0.divergence), "perplexity": .double($0.perplexity)] })
     }
+    if options.shard == nil { report["critical"] = AblationReport.critical(report) }
+    if let safe = result.safe { report["safe"] = safe.json(baseline: result.baseline.perplexity) }
     json = .object(report)
+  }
+
+  static func critical(_ report: JSON.Object) -> JSON {
+    CriticalParts.json(
+      baseline: report["baseline"]?["perplexity"]?.double, layers: report["layers"]?.array ?? [], sublayers: report["sublayers"]?.array)
   }
 
   init(json: JSON) { self.json = json }

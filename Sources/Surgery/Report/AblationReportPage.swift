@@ -5,46 +5,30 @@ public enum AblationReportPage {
   /// `report`: the JSON of `hoof ablate -o`. Absent sections are left out of the page.
   public static func html(_ report: JSON) -> String {
     let data = ReportData(report)
-    let name = modelName(report)
-    var page = """
-      <!doctype html>
-      <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-      <title>Ablation study of \(Markup.escaped(name))</title>
-      <style>
-      \(PageStyle.css)
-      </style></head><body>
-      \(PageStyle.patterns)
-      <header><h1>Ablation study of \(Markup.escaped(name))</h1>
-      <p class="note">What each part of the model does to its predictions: a part is taken out, and the change is measured.</p>
-      \(facts(report))</header>
-      <main>
-
-      """
-    page += ReportSummary(data: data).html()
-    if !data.layers.isEmpty { page += layerSection(data) }
-    if !data.parts.isEmpty { page += partSection(data) }
-    if !data.heads.isEmpty { page += mapSection("heads", "Heads", "head", data.heads) }
-    if !data.groups.isEmpty { page += mapSection("kv-groups", "Key-value groups", "group", data.groups) }
-    if !data.proxies.isEmpty { page += proxySection(data) }
-    if !data.neurons.isEmpty { page += NeuronSection(layers: data.neurons).html() }
-    if !data.layers.isEmpty { page += tableSection(data) }
-    return page
-      + "</main>\n<footer>KL is the mean over scored positions of KL(full model ‖ model without the part), in nats. Indices count from 0.</footer>\n</body></html>\n"
+    var main = ReportSummary(data: data).html()
+    if data.critical != nil || data.safe != nil { main += CriticalSection(data: data).html() }
+    if !data.layers.isEmpty { main += layerSection(data) }
+    if !data.parts.isEmpty { main += partSection(data) }
+    if !data.heads.isEmpty { main += mapSection("heads", "Heads", "head", data.heads) }
+    if !data.groups.isEmpty { main += mapSection("kv-groups", "Key-value groups", "group", data.groups) }
+    if !data.proxies.isEmpty { main += proxySection(data) }
+    if !data.neurons.isEmpty { main += NeuronSection(layers: data.neurons).html() }
+    if !data.layers.isEmpty { main += tableSection(data) }
+    return Markup.page(
+      title: "Ablation study of \(Markup.modelName(report["model"]?["path"]?.string))",
+      note: "What each part of the model does to its predictions: a part is taken out, and the change is measured.", facts: facts(report),
+      main: main,
+      footer: "KL is the mean over scored positions of KL(full model ‖ model without the part), in nats. Indices count from 0.")
   }
 
-  private static func modelName(_ report: JSON) -> String {
-    let path = report["model"]?["path"]?.string ?? ""
-    return path.split(separator: "/").last.map(String.init) ?? "a model"
-  }
-
-  private static func facts(_ report: JSON) -> String {
+  private static func facts(_ report: JSON) -> [(String, String?)] {
     let (model, calibration, baseline) = (report["model"], report["calibration"], report["baseline"])
     func count(_ value: JSON?) -> String? { value?.int.map(NumberText.grouped) }
     let heads = count(model?["heads"]).map { heads in count(model?["kv_heads"]).map { "\(heads) (\($0) key-value)" } ?? heads }
     let sizes = Set((model?["intermediate_sizes"]?.array ?? []).compactMap(\.int)).sorted()
     let mlp = sizes.count > 1 ? "\(NumberText.grouped(sizes[0]))–\(NumberText.grouped(sizes.last!))" : sizes.first.map(NumberText.grouped)
     let limit = count(calibration?["max_tokens"]).map { ", at most \($0) each" } ?? ""
-    let rows: [(String, String?)] = [
+    return [
       ("Model", model?["path"]?.string), ("Layers", count(model?["layers"])), ("Heads", heads),
       ("Width", count(model?["hidden_size"])), ("MLP width", mlp), ("Calibration", calibration?["path"]?.string),
       ("Prompts", count(calibration?["prompts"])), ("Tokens", count(calibration?["tokens"]).map { $0 + limit }),
@@ -52,13 +36,11 @@ public enum AblationReportPage {
       ("Baseline cross-entropy", baseline?["cross_entropy"]?.double.map { NumberText.significant($0, 4) + " nats" }),
       ("Backend", report["backend"]?.string), ("Time", report["seconds"]?.double.map(NumberText.seconds)),
     ]
-    let known = rows.compactMap { label, value in value.flatMap { $0.isEmpty ? nil : (label, $0) } }
-    guard !known.isEmpty else { return "" }
-    return "<dl>" + known.map { "<div><dt>\($0.0)</dt><dd>\(Markup.escaped($0.1))</dd></div>" }.joined() + "</dl>"
   }
 
   private static func layerSection(_ data: ReportData) -> String {
     let cut = Set(data.suggestedDrop)
+    let critical = Set(data.critical?.layers ?? [])
     let reach = data.layers.compactMap { layer in layer.kl.map { $0 + (layer.error ?? 0) } } + data.layers.compactMap(\.kl)
     let kl = BarPanel(
       title: "KL", unit: "nats",
@@ -66,7 +48,7 @@ public enum AblationReportPage {
         let isCut = cut.contains(layer.index)
         let error = layer.error.map { " ± \(NumberText.significant($0, 2))" } ?? ""
         let bar = BarPanel.Bar(
-          value: layer.kl, error: layer.error, style: isCut ? "kl cut" : "kl",
+          value: layer.kl, error: layer.error, style: isCut ? "kl cut" : critical.contains(layer.index) ? "kl stays" : "kl",
           title: "layer \(layer.index): KL \(NumberText.significant(layer.kl))\(error) nats")
         return BarPanel.Row(label: "\(layer.index)", bars: [bar], isMarked: isCut)
       }, width: data.proxies.isEmpty ? 460 : 430, axis: Axis(reach), showsValues: true)
@@ -86,7 +68,9 @@ public enum AblationReportPage {
     var note = "How far the predictions move when a layer passes its input on unchanged."
     if data.layers.contains(where: { $0.error != nil }) { note += " Whiskers: ± one standard error." }
     if !proxies.isEmpty { note += " Beside it, the cheap scores of the same layers, each on its own scale." }
-    let marks = cut.isEmpty ? "" : "<ul class=\"legend\"><li>\(swatch("kl cut"))suggested to drop</li></ul>"
+    let legend = [("kl cut", "suggested to drop", !cut.isEmpty), ("kl stays", "must stay", !critical.isEmpty)].filter(\.2)
+    let items = legend.map { "<li>\(swatch($0.0))\($0.1)</li>" }.joined()
+    let marks = items.isEmpty ? "" : "<ul class=\"legend\">\(items)</ul>"
     let panels = "<div class=\"panels\">\(kl.svg())<div class=\"proxies\">\(proxies.joined())</div></div>"
     return Markup.section("layers", "Layers", note: note, marks + panels)
   }

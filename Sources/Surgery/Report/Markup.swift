@@ -38,6 +38,39 @@ enum Markup {
     "<details><summary>\(escaped(label))</summary>\(content)</details>"
   }
 
+  /// A whole page: no script, no font, no picture from elsewhere. `facts` without a value are left out; `style` comes behind `PageStyle`.
+  static func page(
+    title: String, note: String, facts: [(String, String?)], style: String = "", main: String, footer: String
+  ) -> String {
+    let known = facts.compactMap { label, value in value.flatMap { $0.isEmpty ? nil : (label, $0) } }
+    let list = known.map { "<div><dt>\(escaped($0.0))</dt><dd>\(escaped($0.1))</dd></div>" }.joined()
+    return """
+      <!doctype html>
+      <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+      <title>\(escaped(title))</title>
+      <style>
+      \(PageStyle.css)\(style.isEmpty ? "" : "\n" + style)
+      </style></head><body>
+      \(PageStyle.patterns)
+      <header><h1>\(escaped(title))</h1>
+      <p class="note">\(escaped(note))</p>
+      \(known.isEmpty ? "" : "<dl>\(list)</dl>")</header>
+      <main>
+      \(main)</main>
+      <footer>\(escaped(footer))</footer>
+      </body></html>
+
+      """
+  }
+
+  /// A file's or folder's own name; "a model" where there is none.
+  static func modelName(_ path: String?) -> String { path?.split(separator: "/").last.map(String.init) ?? "a model" }
+
+  /// What the numbers of a page say, in sentences.
+  static func summary(_ sentences: [String]) -> String {
+    sentences.isEmpty ? "" : "<ul class=\"summary\">" + sentences.map { "<li>\(escaped($0))</li>" }.joined() + "</ul>"
+  }
+
   static func section(_ id: String, _ title: String, note: String, _ content: String) -> String {
     """
     <section aria-labelledby="\(id)"><h2 id="\(id)">\(escaped(title))</h2><p class="note">\(escaped(note))</p>

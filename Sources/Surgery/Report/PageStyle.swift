@@ -31,7 +31,7 @@ enum PageStyle {
     .halo { stroke: var(--paper); fill: none; stroke-width: 3.4; stroke-opacity: .75 }
     .marker { stroke: var(--drop); stroke-dasharray: 3 3 } .kl { fill: var(--kl) } .proxy { fill: var(--proxy) }
     .kl.cut { fill: url(#hatch-drop); stroke: var(--drop) } .proxy.cut { fill: url(#hatch-drop); stroke: var(--drop) }
-    .attention { fill: var(--attention) } .mlp { fill: url(#hatch-mlp); stroke: var(--mlp) }
+    .kl.stays { stroke: var(--ink); stroke-width: 2.2 } .attention { fill: var(--attention) } .mlp { fill: url(#hatch-mlp); stroke: var(--mlp) }
     .ridge { fill: var(--ridge) } .point { fill: var(--kl); fill-opacity: .85 }
     .h0 { fill: var(--h0) } .h1 { fill: var(--h1) } .h2 { fill: var(--h2) } .h3 { fill: var(--h3) } .h4 { fill: var(--h4) }
     .h5 { fill: var(--h5) } .h6 { fill: var(--h6) } .h7 { fill: var(--h7) } .h8 { fill: var(--h8) }

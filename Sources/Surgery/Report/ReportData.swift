@@ -25,6 +25,25 @@ struct ReportData {
     let spearman: Double?, kendall: Double?
   }
 
+  struct Critical {
+    struct Part {
+      let layer: Int
+      /// "attention" or "mlp"; nil for the whole layer.
+      let part: String?
+      let reason: String
+      var name: String { "Layer \(layer)" + (part.map { $0 == "mlp" ? ", MLP" : ", \($0)" } ?? "") }
+    }
+    let parts: [Part]
+    let factorLimit: Double?, divergenceLimit: Double?
+    var layers: [Int] { parts.filter { $0.part == nil }.map(\.layer) }
+  }
+  /// Layers that can be removed together.
+  struct Safe {
+    let layers: [Int]
+    let increase: Double?, kl: Double?
+    let evidence: String
+  }
+
   let root: JSON
   let layers: [Layer]
   let parts: [Part]
@@ -34,6 +53,8 @@ struct ReportData {
   let proxies: [String]
   let correlations: [String: Correlation]
   let suggestedDrop: [Int]
+  let critical: Critical?
+  let safe: Safe?
   let baselinePerplexity: Double?
 
   /// Larger indices are damage; a drawing must not grow with them.
@@ -67,12 +88,30 @@ struct ReportData {
         firingRate: (entry["firing_rate"]?.array ?? []).compactMap(\.double))
     }.sorted { $0.layer < $1.layer }
     suggestedDrop = (root["suggested_drop"]?.array ?? []).compactMap(Self.index)
+    critical = Self.critical(root["critical"])
+    safe = Self.safe(root["safe"])
     baselinePerplexity = root["baseline"]?["perplexity"]?.double
   }
 
   private static func index(_ value: JSON?) -> Int? {
     guard let index = value?.int, index >= 0, index < greatestIndex else { return nil }
     return index
+  }
+
+  private static func critical(_ section: JSON?) -> Critical? {
+    guard let section, section.object != nil else { return nil }
+    let entries = (section["layers"]?.array ?? []) + (section["sublayers"]?.array ?? [])
+    let parts = entries.compactMap { entry in
+      index(entry["layer"]).map { Critical.Part(layer: $0, part: entry["part"]?.string, reason: entry["reason"]?.string ?? "critical") }
+    }
+    return Critical(parts: parts, factorLimit: section["perplexity_factor_limit"]?.double, divergenceLimit: section["kl_limit"]?.double)
+  }
+
+  private static func safe(_ section: JSON?) -> Safe? {
+    guard let layers = section?["layers"]?.array else { return nil }
+    return Safe(
+      layers: layers.compactMap(index), increase: section?["perplexity_increase"]?.double, kl: section?["kl"]?.double,
+      evidence: section?["evidence"]?.string ?? "measured together")
   }
 
   private static func parts(_ entries: [JSON]) -> [Part] {
@@ -91,6 +130,13 @@ struct ReportData {
       else { return nil }
       return Cell(layer: layer, column: column, kl: kl)
     }
+  }
+
+  /// "layer 3", "layers 3 and 4", "layers 3, 4 and 7"
+  static func layers(_ list: [Int]) -> String {
+    let names = list.map(String.init)
+    guard let last = names.last, names.count > 1 else { return "layer " + names.joined() }
+    return "layers " + names.dropLast().joined(separator: ", ") + " and " + last
   }
 
   /// "block_influence" → "Block influence".

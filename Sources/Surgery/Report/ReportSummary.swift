@@ -2,11 +2,7 @@
 struct ReportSummary {
   let data: ReportData
 
-  func html() -> String {
-    let sentences = [layers, drop, parts, heads, neurons, proxies].compactMap(\.self)
-    guard !sentences.isEmpty else { return "" }
-    return "<ul class=\"summary\">" + sentences.map { "<li>\(Markup.escaped($0))</li>" }.joined() + "</ul>"
-  }
+  func html() -> String { Markup.summary([layers, critical, safe, drop, parts, heads, neurons, proxies].compactMap(\.self)) }
 
   private var layers: String? {
     let ranked = data.layers.filter { $0.kl?.isFinite == true }.sorted { ($0.kl!, $0.index) > ($1.kl!, $1.index) }
@@ -22,6 +18,19 @@ struct ReportSummary {
     }
     if let agreement = layer.agreement { text += ", same top token at \(NumberText.percent(agreement)) of positions" }
     return text
+  }
+
+  private var critical: String? {
+    guard let layers = data.critical?.layers, !layers.isEmpty else { return nil }
+    if layers.count == data.layers.count { return "Every layer is critical: none of them can be removed alone." }
+    return
+      "Never remove \(ReportData.layers(layers)), outlined in the figure: the model falls apart without \(layers.count == 1 ? "it" : "any of them")."
+  }
+
+  private var safe: String? {
+    guard let safe = data.safe, !safe.layers.isEmpty, let increase = safe.increase else { return nil }
+    let change = "\(increase < 0 ? "−" : "+")\(NumberText.percent(abs(increase)))"
+    return "Safe to remove\(safe.layers.count > 1 ? " together" : ""): \(ReportData.layers(safe.layers)); perplexity \(change), measured."
   }
 
   private var drop: String? {

@@ -6,7 +6,8 @@ extension Command {
       "ablate", summary: "measure what each layer, sublayer, head and neuron does to the predictions",
       details: """
         Takes out one part at a time and measures KL(full ‖ ablated) in nats, a mean over all positions of the calibration prompts. Whole
-        layers are always measured; the options add more. Layers and heads count from 0.
+        layers are always measured; the options add more. Layers and heads count from 0. The report names the parts that must never be
+        removed, and the largest set of layers whose joint removal, measured, keeps perplexity within +10 %.
         """,
       positionals: [Positional("MODEL", .oneOrMore, help: ".hoof file or Hugging Face folder; with --merge the parts' reports")],
       options: [

@@ -42,6 +42,7 @@ struct AblationRun {
     options.replacement = arguments.string("ablation").flatMap(Replacement.init) ?? .zero
     options.suggestDrop = arguments.int("suggest-drop") ?? 0
     options.oneShot = arguments.has("one-shot")
+    options.safeSet = true
     let shard = try arguments.string("shard").map(ShardArgument.init)
     options.shard = shard?.shard
     self.options = options
@@ -51,10 +52,10 @@ struct AblationRun {
   func run() throws {
     Interrupt.catchSignals()
     try checkOutputs(arguments, report: output, inputs: [modelPath, calibrationPath])
-    try refuseStaleJournal()
+    try place?.refuseStale()
     let source = try Models.open(modelPath)
     try check(source)
-    let calibration = try readCalibration(source)
+    let calibration = try Models.calibration(at: calibrationPath, for: source, arguments)
     try source.checkFinite()
     let backend = try openBackend(arguments, for: source)
     let model = try Llama(source, on: backend)
@@ -69,7 +70,7 @@ struct AblationRun {
 
     let start = ContinuousClock.now
     let progress = Progress("ablating", total: study.totalFlops, unit: .operations, quiet: arguments.has("quiet"))
-    let saved = journal.map { "what was measured is in \($0.path); the same command with --resume goes on from there" }
+    let saved = place?.saved
     var left = study.totalFlops
     func advance(_ piece: StudyProgress) throws {
       if let note = piece.note {
@@ -111,14 +112,7 @@ struct AblationRun {
     journal?.remove()
   }
 
-  private var journalPath: String? { output.map { $0 + ".journal" } }
-
-  private func refuseStaleJournal() throws {
-    if let path = journalPath, !arguments.has("resume"), access(path, F_OK) == 0 {
-      throw CommandError(
-        "an interrupted study left its journal", at: path, advice: "--resume goes on from there; remove the file to start afresh")
-    }
-  }
+  private var place: JournalPlace? { output.map { JournalPlace(beside: $0, arguments) } }
 
   private func check(_ source: ModelSource) throws {
     let count = source.config.layers.count
@@ -131,31 +125,13 @@ struct AblationRun {
     }
   }
 
-  private func readCalibration(_ source: ModelSource) throws -> Calibration {
-    let tokenizer = try Models.requiredTokenizer(of: source)
-    return try Calibration(
-      path: calibrationPath, tokenizer: tokenizer, config: source.config, maxTokens: arguments.int("max-tokens") ?? 64,
-      bos: !arguments.has("no-bos")
-    ) { (messages) throws(FormatError) in try Models.render(messages, for: source, tokenizer) }
-  }
-
   private func openJournal(
     _ fingerprint: String, _ calibration: Calibration, _ backend: any ComputeBackend, _ plan: StudyPlan
   ) throws -> StudyJournal? {
-    guard let path = journalPath else { return nil }
-    let kind = backend.name.prefix { $0.isLetter }
     let shard = options.shard.map { "\($0.index)/\($0.count)" } ?? "whole"
-    let identity = [
-      fingerprint, calibration.sha256, "\(calibration.maxTokens)", "\(arguments.has("no-bos"))", options.identity, shard, String(kind),
-      // Parts measured in different precision do not make a study.
-      backend.activations.name, arguments.string("precision") == "tf32" ? "tf32" : "",
-    ]
-    var hash = SHA256()
-    hash.update(identity.joined(separator: "\n"))
-    let resumes = arguments.has("resume")
-    let journal = try StudyJournal(path: path, identity: hash.hexDigest(), plan: plan, resuming: resumes)
-    if resumes, !arguments.has("quiet") { Output.note("hoof: \(journal.count) finished pieces found in \(path)") }
-    return journal
+    return try place?.open(
+      [fingerprint, calibration.sha256, "\(calibration.maxTokens)", "\(arguments.has("no-bos"))", options.identity, shard], on: backend,
+      arguments, plan)
   }
 
   private func noteSpeed(_ result: AblationStudy.Result, _ study: AblationStudy, _ seconds: Double) {

@@ -14,11 +14,16 @@ func write(_ report: JSON, _ arguments: Arguments, to path: String?) throws {
   try Output.write(arguments.has("json") ? text : ReportText.text(report))
 }
 
-/// Whether the files can be written, before hours of work instead of after.
+/// Whether the reports can be written, before hours of work instead of after.
 /// - Parameter inputs: what is read; not even --force writes over it.
 func checkOutputs(_ arguments: Arguments, report: String?, inputs: [String]) throws {
   let paths = [report, arguments.string("html")].compactMap { $0 }
-  if paths.count == 2, paths[0] == paths[1] { throw UsageError(command: "ablate", "-o and --html name the same file") }
+  if paths.count == 2, paths[0] == paths[1] { throw UsageError(command: arguments.command, "-o and --html name the same file") }
+  try checkOutputs(paths, inputs: inputs, force: arguments.has("force"))
+}
+
+/// Whether files can be written.
+func checkOutputs(_ paths: [String], inputs: [String], force: Bool) throws(CommandError) {
   let sources = inputs.compactMap(FileIdentity.init)
   for path in paths {
     if let found = FileIdentity(path) {
@@ -26,11 +31,11 @@ func checkOutputs(_ arguments: Arguments, report: String?, inputs: [String]) thr
       if sources.contains(where: { $0.device == found.device && $0.node == found.node }) {
         throw CommandError("the output is one of the inputs", at: path, advice: "choose another name")
       }
-      if !arguments.has("force") { throw CommandError("the output exists already", at: path, advice: "--force replaces it") }
+      if !force { throw CommandError("the output exists already", at: path, advice: "--force replaces it") }
     }
     let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     guard access(folder, W_OK) == 0 else {
-      throw CommandError("cannot write the report: \(String(cString: strerror(errno)))", at: folder, advice: "choose another folder")
+      throw CommandError("cannot write there: \(String(cString: strerror(errno)))", at: folder, advice: "choose another folder")
     }
   }
 }

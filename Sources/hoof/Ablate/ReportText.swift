@@ -4,7 +4,9 @@ import Terminal
 /// A report for people at a terminal.
 enum ReportText {
   static func text(_ report: JSON) -> String {
-    let sections = [header(report), layers(report), extremes(report), correlations(report), suggestion(report)]
+    let sections = [
+      header(report), layers(report), extremes(report), correlations(report), critical(report), safe(report), suggestion(report),
+    ]
     return sections.filter { !$0.isEmpty }.joined(separator: "\n")
   }
 
@@ -57,6 +59,29 @@ enum ReportText {
     guard let proxies = report["proxy_correlation"]?.object, proxies.count > 0 else { return "" }
     let list = proxies.members.map { "\($0.0) \(number($0.1["spearman"], 2))" }
     return "rank correlation with the measured KL (Spearman): \(list.joined(separator: ", "))\n"
+  }
+
+  /// Most parts that are named.
+  private static let mostCritical = 12
+
+  private static func critical(_ report: JSON) -> String {
+    guard let section = report["critical"] else { return "" }
+    let parts = (section["layers"]?.array ?? []) + (section["sublayers"]?.array ?? [])
+    let limits = "perplexity × \(number(section["perplexity_factor_limit"], 1)) or KL \(number(section["kl_limit"], 1))"
+    if parts.isEmpty { return "never remove: nothing measured is critical, from \(limits) on\n" }
+    let names = parts.prefix(mostCritical).map { part in
+      let name = "\(part["layer"]?.int ?? 0)" + (part["part"]?.string.map { " \($0)" } ?? "")
+      return "\(name) (× \(number(part["perplexity_factor"], 2)), KL \(number(part["kl"], 3)))"
+    }
+    let more = parts.count > mostCritical ? " and \(parts.count - mostCritical) more" : ""
+    return "never remove: \(names.joined(separator: ", "))\(more); from \(limits) on\n"
+  }
+
+  private static func safe(_ report: JSON) -> String {
+    guard let section = report["safe"], let layers = section["layers"]?.array?.compactMap(\.int) else { return "" }
+    let evidence = section["evidence"]?.string ?? ""
+    if layers.isEmpty { return "safe to remove: no layer; \(evidence)\n" }
+    return "safe to remove\(layers.count > 1 ? " together" : ""): \(layers.map(String.init).joined(separator: ", ")); \(evidence)\n"
   }
 
   private static func suggestion(_ report: JSON) -> String {

@@ -1,13 +1,8 @@
 import Formats
 import Surgery
-import TensorCore
 import Terminal
 
 extension Command {
-  private static let types: [(flag: String, dtype: DType)] = [
-    ("f32", .f32), ("f16", .f16), ("bf16", .bf16), ("q8", .q8_0), ("q4k", .q4_K),
-  ]
-
   static let create = Command(
     spec: CommandSpec(
       "create", summary: "make a .hoof file of a model: convert, quantise, leave parts out",
@@ -17,10 +12,8 @@ extension Command {
         """,
       positionals: [Positional("SOURCE", help: "a Hugging Face folder or a .hoof file")],
       options: [
-        .output("the .hoof file to write"),
-        CommandOption("f32", help: "store the matrices as 32-bit floats"), CommandOption("f16", help: "as IEEE half floats"),
-        CommandOption("bf16", help: "as bfloat16"), CommandOption("q8", help: "as Q8_0, 8.5 bits a weight"),
-        CommandOption("q4k", help: "as Q4_K, 4.5 bits a weight"),
+        .output("the .hoof file to write")
+      ] + MatrixType.options + [
         CommandOption("layers", .string, placeholder: "REPORT.json", help: "drop the suggested_drop of this ablation report"),
         CommandOption("drop-layers", .indices, help: "drop these layers: 3,5,10-12 (0-based, inclusive)"),
         CommandOption("keep-layers", .indices, help: "drop all but these layers"),
@@ -43,7 +36,7 @@ extension Command {
         CommandOption("force", help: "replace an existing output file; use a report that was made from another model"),
         CommandOption("dry-run", help: "print the plan and write nothing"), .backend,
       ] + CommandOption.computing + [.json, .quiet, CommandOption("verbose", short: "v", help: "list every tensor of the plan")],
-      exclusive: [types.map(\.flag), ["layers", "drop-layers", "keep-layers"], ["prune-neurons", "neuron-ratio"]],
+      exclusive: [MatrixType.flags, ["layers", "drop-layers", "keep-layers"], ["prune-neurons", "neuron-ratio"]],
       examples: [
         .init("hoof create Llama-3.2-3B-Instruct/ -o base.hoof --q8", "import a Hugging Face folder as Q8_0"),
         .init("hoof create base.hoof -o cut.hoof --layers ablation.json --dry-run", "what a cut would save"),
@@ -62,7 +55,7 @@ extension Command {
       }
       let source = try Models.open(arguments.first("SOURCE")!)
       let request = try RequestedCut(source, arguments)
-      let plan = try Creation.plan(source, matrixType: types.first { arguments.has($0.flag) }?.dtype, request)
+      let plan = try Creation.plan(source, matrixType: MatrixType.wanted(arguments), request)
       if !arguments.has("quiet") { for note in request.notes + plan.notes { Output.note("hoof: \(note)") } }
       if !isDry { try Creation.write(plan, to: output, arguments) }
       let result = Creation(plan: plan, cut: request.plan, notes: request.notes + plan.notes, output: isDry ? nil : output)

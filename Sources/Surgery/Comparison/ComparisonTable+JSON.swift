@@ -1,0 +1,48 @@
+import JSON
+
+extension ComparisonTable {
+  /// {"format": "hoof-comparison", "version": 1, …, "rows": […]}; the base is the first row. Field names of speeds are llama-bench's.
+  public var json: JSON {
+    [
+      "format": "hoof-comparison", "version": 1,
+      "data": [
+        "path": .string(conditions.dataPath), "sha256": .string(conditions.dataSHA256), "protocol": "windows",
+        "window": .int(conditions.window), "bos": .bool(conditions.hasBOS), "windows": .int(conditions.windows),
+        "scored_tokens": .int(conditions.scoredTokens),
+      ],
+      "timing": [
+        "warmup": .int(conditions.warmUp), "runs": .int(conditions.runs), "n_prompt": .int(base.prefill.tokens),
+        "n_depth": .int(conditions.prefixTokens), "n_gen": .int(base.decode.tokens),
+      ],
+      "backend": .string(conditions.backend), "seed": .int(conditions.seed), "seconds": .double(seconds),
+      "rows": .array(rows.indices.map(row)),
+    ]
+  }
+
+  private func row(_ index: Int) -> JSON {
+    let row = rows[index]
+    return [
+      "name": .string(row.name), "strategy": row.strategy.map { .string($0) } ?? nil, "amount": row.amount.map { .string($0) } ?? nil,
+      "path": row.path.map { .string($0) } ?? nil,
+      "removed_layers": row.removedLayers.map { .array($0.map { .int($0) }) } ?? nil,
+      "layers": .int(row.layers), "parameters": .int(row.parameters),
+      "removed_params_pct": .double(100 * removedShare(of: row)), "bytes": .int(row.bytes),
+      "perplexity": .double(row.outcome.perplexity), "perplexity_change_pct": .double(100 * perplexityChange(of: row)),
+      "kl": .double(row.outcome.meanDivergence), "kl_stderr": .double(row.outcome.divergenceStandardError),
+      "top1_agreement": .double(row.outcome.agreement),
+      "prefill": speed(row.prefill, base.prefill), "decode": speed(row.decode, base.decode),
+      "pareto": .array(merits(of: index).map { .string($0.rawValue) }),
+    ]
+  }
+
+  private func speed(_ own: Throughput, _ base: Throughput) -> JSON {
+    let gain = own.speedUp(over: base)
+    return [
+      "avg_ts": .double(own.mean), "stddev_ts": .double(own.deviation), "samples_ts": .array(own.rates.map { .double($0) }),
+      "speed_up": ["median": .double(gain.median), "lower_quartile": .double(gain.lower), "upper_quartile": .double(gain.upper)],
+    ]
+  }
+
+  /// Of the base's parameters.
+  func removedShare(of row: Row) -> Double { 1 - Double(row.parameters) / Double(base.parameters) }
+}

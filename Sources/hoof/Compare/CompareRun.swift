@@ -1,0 +1,177 @@
+import Evaluation
+import Formats
+import Surgery
+import TensorCore
+import Terminal
+import Tokenization
+import Transformer
+
+/// One `hoof compare`: opens and checks everything, makes the cuts, measures, times, and writes the table.
+struct CompareRun {
+  private let arguments: Arguments
+  private let base: ModelSource
+  private let tokenizer: Tokenizer
+  private let text: HeldOutText
+  private let choices: [StrategyChoice]
+  private let cuts: [Contender]
+
+  init(_ arguments: Arguments) throws {
+    self.arguments = arguments
+    let (basePath, cutPaths) = (arguments.first("BASE")!, arguments.all("CUT"))
+    guard let data = arguments.string("data") else {
+      throw UsageError(command: "compare", "--data FILE is missing: the held-out text to measure on")
+    }
+    guard !cutPaths.isEmpty || arguments.has("strategies") else {
+      throw UsageError(command: "compare", "nothing to compare: give models cut from \(basePath), or --strategies")
+    }
+    let inputs = [basePath, data] + cutPaths + [arguments.string("calibration")].compactMap(\.self)
+    try checkOutputs(arguments, report: arguments.string("output"), inputs: inputs)
+    let base = try Models.open(basePath)
+    self.base = base
+    choices = try StrategyChoice.all(arguments, layers: base.config.layers.count)
+    tokenizer = try Models.requiredTokenizer(of: base)
+    text = try HeldOutText(path: data)
+    let names = CompareRun.names(of: cutPaths)
+    cuts = try zip(cutPaths, names).map { path, name in Contender(file: try Models.open(path), name: name, base: base) }
+  }
+
+  /// The files' own names, or whole paths where those do not tell them apart.
+  private static func names(of paths: [String]) -> [String] {
+    let short = paths.map { path in path.split(separator: "/").last.map(String.init) ?? path }
+    return Set(short + ["base"]).count == short.count + 1 ? short : paths
+  }
+
+  func run() throws {
+    let start = ContinuousClock.now
+    let windows = try TextWindows(text, tokenizer, base.config, arguments)
+    for case .file(let source) in cuts.map(\.origin) { try check(source, windows) }
+    let contenders = [Contender(base: base)] + cuts
+    let timing = try timingPlan(context: contenders.map(\.config.contextLength).min()!)
+    for case .file(let source) in contenders.map(\.origin) { try source.checkFinite() }
+
+    let backend = try openBackend(arguments, for: base)
+    try checkFit(on: backend)
+    do {
+      let model = try Llama(base, on: backend)
+      let roster = try Roster(contenders + makeCuts(model), base: model)
+      let outcomes = try measure(roster, on: windows, backend)
+      let speeds = try time(roster, timing)
+      let rows = roster.rows { (outcomes[$0], speeds[$0]) }
+      let conditions = ComparisonTable.Conditions(
+        dataPath: text.path, dataSHA256: text.sha256, window: windows.length, windows: windows.sequences.count,
+        hasBOS: windows.bos != nil, scoredTokens: windows.scoredTokens, backend: backend.name, warmUp: timing.warmUp, runs: timing.runs,
+        prefixTokens: timing.prefixTokens, seed: seed)
+      try write(ComparisonTable(rows, under: conditions, seconds: (ContinuousClock.now - start) / .seconds(1)))
+    } catch let error as BackendError {
+      throw CommandError("the comparison failed: \(error)")
+    }
+  }
+
+  private var seed: Int { arguments.int("seed") ?? 0 }
+  private static let nothingWritten = "nothing was written"
+
+  private func timingPlan(context: Int) throws(UsageError) -> PairedTiming.Plan {
+    let written = arguments.int("gen-tokens") ?? min(CompareRun.writtenTokens, max(1, context / 2))
+    let prompt = arguments.int("prompt-tokens") ?? min(CompareRun.promptTokens, context)
+    for (option, count, most) in [("gen-tokens", written, context - 1), ("prompt-tokens", prompt, context)] where count > most {
+      throw UsageError(command: "compare", "--\(option) \(count): the models' context of \(context) tokens has room for \(most)")
+    }
+    return .init(
+      warmUp: arguments.int("warmup") ?? 5, runs: arguments.int("runs") ?? 10, promptTokens: prompt,
+      prefixTokens: min(prompt, context - written), writtenTokens: written)
+  }
+
+  private static let promptTokens = 512
+  private static let writtenTokens = 32
+
+  /// Whether a file's model reads the text as the base does.
+  private func check(_ cut: ModelSource, _ windows: TextWindows) throws {
+    guard cut.config.vocabularySize == base.config.vocabularySize else {
+      throw CommandError(
+        "its vocabulary of \(cut.config.vocabularySize) is not that of \(base.path), \(base.config.vocabularySize): their predictions "
+          + "cannot be compared", at: cut.path)
+    }
+    // The same file, as every cut of hoof has it; or another one that reads the text alike.
+    if cut.tokenizer == base.tokenizer { return }
+    guard let other = try Models.tokenizer(of: cut) else { return }
+    guard text.ids(other) == windows.ids, other.bosTokens == tokenizer.bosTokens else {
+      throw CommandError("its tokenizer reads \(text.path) as other tokens than that of \(base.path)", at: cut.path)
+    }
+  }
+
+  /// The cuts from files are all loaded at once.
+  private func checkFit(on backend: any ComputeBackend) throws(CommandError) {
+    let fits = ([base] + cuts.compactMap { cut in if case .file(let source) = cut.origin { source } else { nil } })
+      .map { ModelFit($0, on: backend) }
+    let needed = fits.reduce(0) { $0 + $1.weights } + fits[0].workspace
+    guard needed <= fits[0].free else {
+      throw CommandError(
+        "\(fits.count) models need \(ByteCount(needed)), \(ByteCount(fits[0].free)) are free on \(backend.name)",
+        advice: "compare fewer at a time")
+    }
+  }
+
+  private func makeCuts(_ model: Llama) throws -> [Contender] {
+    let strategies = Strategies(source: base, seed: seed)
+    let progress = Progress("choosing cuts", total: Double(choices.count), unit: .items("cuts"), quiet: arguments.has("quiet"))
+    defer { progress.finish() }
+    return try choices.map { choice in
+      try Interrupt.check(saved: CompareRun.nothingWritten)
+      progress.advance(by: 0, label: choice.label)
+      defer { progress.advance(by: 1) }
+      return Contender(choice, try ModelImport(base, cut: try strategies.cut(choice)))
+    }
+  }
+
+  /// Each model's outcome on all windows; a group of them at a time, so that no more than a group's logits are kept.
+  private func measure(_ roster: Roster, on windows: TextWindows, _ backend: any ComputeBackend) throws -> [Outcome] {
+    let lengths = windows.sequences.map(\.count)
+    let budget = arguments.int("memory") ?? StudyPlan.budget(on: backend)
+    let plan = StudyPlan(lengths: lengths, config: base.config, components: roster.models.count, budget: budget, on: backend)
+    let costs = roster.models.map { model in plan.groups.map { StudyCost(model.config, lengths: Array(lengths[$0])).full } }
+    let progress = Progress(
+      "measuring", total: costs.joined().reduce(0, +), unit: .operations, quiet: arguments.has("quiet"))
+    defer { progress.finish() }
+    var outcomes = Array(repeating: Outcome([]), count: roster.models.count)
+    for (group, range) in plan.groups.enumerated() {
+      let sequences = Array(windows.sequences[range])
+      let part = StudyPlan(lengths: sequences.map(\.count), config: base.config, budget: budget, on: backend)
+      let comparison = try ModelComparison(base: roster.models[0], prompts: sequences, plan: part)
+      for (index, model) in roster.models.enumerated() {
+        outcomes[index].prompts += index == 0 ? comparison.baseline.prompts : try comparison.outcome(of: model).prompts
+        progress.advance(by: costs[index][group], label: roster.names[index])
+        try Interrupt.check(saved: CompareRun.nothingWritten)
+      }
+    }
+    guard outcomes[0].crossEntropy.isFinite else {
+      throw CommandError(
+        "the base's own loss is not a number", at: base.path, advice: "its weights overflow: check the file it was made from")
+    }
+    return outcomes
+  }
+
+  private func time(_ roster: Roster, _ plan: PairedTiming.Plan) throws -> [(prefill: Throughput, decode: Throughput)] {
+    var timing = try PairedTiming(roster.models, plan: plan, seed: seed)
+    let progress = Progress(
+      "timing", total: Double(plan.rounds * roster.models.count), unit: .items("passes"), quiet: arguments.has("quiet"))
+    defer { progress.finish() }
+    return try timing.run { round in
+      progress.advance(by: 1, label: round < plan.warmUp ? "warming up" : "round \(round - plan.warmUp + 1) of \(plan.runs)")
+      try Interrupt.check(saved: CompareRun.nothingWritten)
+    }
+  }
+
+  private func write(_ table: ComparisonTable) throws {
+    let json = table.json.text(pretty: true) + "\n"
+    if let path = arguments.string("output") { try AtomicFile.write(json, to: path, force: arguments.has("force")) }
+    if let path = arguments.string("html") {
+      try AtomicFile.write(ComparisonPage.html(table), to: path, force: arguments.has("force"))
+    }
+    switch ComparisonFormat(arguments) {
+    case .table: try Output.write(ComparisonText(table: table).text)
+    case .markdown: try Output.write(ComparisonText(table: table).markdown)
+    case .csv: try Output.write(table.csv)
+    case .json: try Output.write(json)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import Formats
+import Surgery
+import Transformer
+
+/// The models of a comparison on their backend. Contenders that are the same model share one.
+struct Roster {
+  private let contenders: [Contender]
+  /// For each contender, its place in `models`.
+  private let places: [Int]
+  /// The base first.
+  let models: [Llama]
+  /// Of the first contender that each of `models` is.
+  let names: [String]
+
+  /// - Parameter base: the first contender, loaded.
+  init(_ contenders: [Contender], base: Llama) throws {
+    var (places, models, firsts) = ([0], [base], [0])
+    for (index, contender) in contenders.enumerated().dropFirst() {
+      if let place = firsts.firstIndex(where: { contender.isTwin(of: contenders[$0]) }) {
+        places.append(place)
+        continue
+      }
+      places.append(models.count)
+      firsts.append(index)
+      models.append(try contender.load(on: base.backend, sharing: base))
+    }
+    self.contenders = contenders
+    self.places = places
+    self.models = models
+    names = firsts.map { contenders[$0].name }
+  }
+
+  /// - Parameter figures: what was measured of the model at a place.
+  func rows(
+    _ figures: (_ place: Int) -> (outcome: Outcome, speed: (prefill: Throughput, decode: Throughput))
+  ) -> [ComparisonTable.Row] {
+    zip(contenders, places).map { contender, place in
+      let (outcome, speed) = figures(place)
+      let sizes = contender.sizes
+      return ComparisonTable.Row(
+        name: contender.name, strategy: contender.choice?.strategy, amount: contender.choice?.amountText, path: contender.path,
+        removedLayers: contender.removedLayers, layers: contender.config.layers.count, parameters: sizes.parameters, bytes: sizes.bytes,
+        outcome: outcome, prefill: speed.prefill, decode: speed.decode)
+    }
+  }
+}
