@@ -75,9 +75,9 @@ struct NeuronScoreTests {
       // Sums of a few thousand float32 values in another order.
       #expect(Self.error(try score.measure(model, prompts: prompts, plan: plan), values) < 1e-5, "\(score)")
     }
-    // A token within float32's rounding of the threshold may fall on either side.
+    // A token within float32's rounding of the threshold may fall on either side, and prompts that begin alike hold it several times.
     let rates = try NeuronScore.firingRate.measure(model, prompts: prompts, plan: plan)
-    #expect(Self.error(rates.map { $0.map { $0 * tokens } }, sums.map { $0[3] }) * tokens < 1.5)
+    #expect(zip(rates.joined(), sums.flatMap { $0[3] }).allSatisfy { abs($0 * tokens - $1) < 3.5 })
   }
 
   @Test("the names of product.md, and the ablation report's own figures")
@@ -105,8 +105,8 @@ struct NeuronScoreTests {
     var groups = 0
     let scores = try NeuronScore.wanda.measure(small.model, prompts: small.prompts, plan: small.plan) { _ in groups += 1 }
     #expect(plan.groups.count == 1 && groups > 1)
-    // Sums of groups instead of one sum.
-    #expect(Self.error(scores, expected) < 1e-6)
+    // Sums of groups instead of one sum, and products of fewer rows.
+    #expect(Self.error(scores, expected) < 1e-5)
     device.limit = 20 << 10
     #expect(throws: StudyError.self) { try NeuronScore.wanda.measure(small.model, prompts: small.prompts, plan: small.plan) }
   }
