@@ -69,7 +69,7 @@ let package = Package(
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
     .target(name: "Training", dependencies: ["Transformer", "TensorCore", "Formats"]),
-    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats"]),
+    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
     // Mutation tests of the parsers; a target, not a product
     .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Evaluation", "Surgery"]),
