@@ -70,7 +70,7 @@ struct CompareRun {
 
   private var seed: Int { arguments.int("seed") ?? 0 }
   private func budget(on backend: any ComputeBackend) -> Int { arguments.int("memory") ?? StudyPlan.budget(on: backend) }
-  private static let nothingWritten = "nothing was written"
+  static let nothingWritten = "nothing was written"
 
   private func timingPlan(context: Int) throws(UsageError) -> PairedTiming.Plan {
     let written = arguments.int("gen-tokens") ?? min(CompareRun.writtenTokens, max(1, context / 2))
