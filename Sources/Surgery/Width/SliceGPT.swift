@@ -132,8 +132,8 @@ public struct SliceGPT: Sendable {
     let (before, after) = (model.config.parameterCount, config.parameterCount)
     if after >= before {
       notes.append(
-        "the sliced model has \(after) parameters, the whole one \(before): shortcuts\(model.config.tiedEmbeddings ? " and a head of its own" : "") "
-          + "weigh more than what was sliced")
+        "the sliced model has \(after) parameters, the whole one \(before): shortcuts"
+          + "\(model.config.tiedEmbeddings ? " and a head of its own" : "") weigh more than what was sliced")
     }
     return notes
   }
