@@ -9,7 +9,9 @@ struct CreateCutTests {
   init() throws { folder = try TemporaryFolder() }
 
   /// Runs `hoof create MODEL … --json` and reads what it printed.
-  private func create(_ model: String = Example.model, _ words: [String]) throws -> JSON {
+  private func create(_ words: [String]) throws -> JSON { try create(Example.model, words) }
+
+  private func create(_ model: String, _ words: [String]) throws -> JSON {
     let run = Subprocess.hoof(["create", model, "--json", "-q"] + words)
     try #require(run.status == 0, "\(run.errors)")
     return try JSON(parsing: run.output)

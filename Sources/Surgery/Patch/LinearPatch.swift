@@ -34,6 +34,8 @@ public struct LinearPatch {
     public let plan: CutPlan
     /// From front to back.
     public let decisions: [Decision]
+    /// Of the cut model with those patches, on the calibration prompts.
+    public let outcome: Outcome
 
     /// What the user should know, a sentence each: the patches that were left out.
     public var notes: [String] {
@@ -82,7 +84,7 @@ public struct LinearPatch {
       walks.append(try Walk(base, cutWide, PromptGroup(prompts: range, of: prompts, on: base.backend), kept: kept))
     }
     let comparison = try ModelComparison(base: base, prompts: prompts, plan: studyPlan)
-    var divergence = try comparison.outcome(of: cut(plan)).meanDivergence
+    var outcome = try comparison.outcome(of: cut(plan))
     var decisions: [Decision] = []
     let places = places(of: plan, in: base.config)
     for place in places {
@@ -95,14 +97,14 @@ public struct LinearPatch {
       let patch = CutPlan.Patch(kind: kind, scales: ratios.means)
       var patched = plan
       patched.patches[place] = patch
-      let decision = Decision(
-        place: place, patch: patch, before: divergence, after: try comparison.outcome(of: cut(patched)).meanDivergence)
+      let changed = try comparison.outcome(of: cut(patched))
+      let decision = Decision(place: place, patch: patch, before: outcome.meanDivergence, after: changed.meanDivergence)
       decisions.append(decision)
       guard decision.isKept else { continue }
-      (plan, divergence) = (patched, decision.after)
+      (plan, outcome) = (patched, changed)
       for index in walks.indices { try walks[index].apply(patch, basis) }
     }
-    return Result(plan: plan, decisions: decisions)
+    return Result(plan: plan, decisions: decisions, outcome: outcome)
   }
 }
 

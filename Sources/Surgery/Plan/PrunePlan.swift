@@ -67,9 +67,10 @@ public struct PrunePlan: Sendable {
   /// - Parameters:
   ///   - cuts: `result`'s, and what was asked for beside the method (patches).
   ///   - after: what is left, as it will be stored.
+  ///   - patches: what became of each place that was to be patched.
   public init(
     _ result: Pruner.Result, of pruner: Pruner, cuts: CutPlan, after: ModelSizes, matrixType: DType?, source: Source,
-    calibration: Calibration?, measured: Measured?
+    calibration: Calibration?, measured: Measured?, patches: [LinearPatch.Decision] = []
   ) {
     self.source = source
     self.calibration = calibration
@@ -112,6 +113,7 @@ public struct PrunePlan: Sendable {
         "kl": JSON(measured: measured.divergence), "perplexity": JSON(measured: measured.perplexity), "cuts": PrunePlan.sum(cuts.json),
       ]
     }
+    if !patches.isEmpty { object["patches"] = .array(patches.map(\.json)) }
     object["original_layers"] = .array(kept.map { .int(pruner.source.originalLayers[$0]) })
     object["before"] = PrunePlan.json(before, layers: layers)
     object["after"] = PrunePlan.json(after, layers: kept.count)
@@ -187,5 +189,15 @@ extension PrunePlan {
         Measured(divergence: divergence, perplexity: perplexity)
       } else { nil }
     self.json = json
+  }
+}
+
+extension LinearPatch.Decision {
+  /// For the plan file; the scales are among the cuts.
+  fileprivate var json: JSON {
+    [
+      "layer": .int(place), "kind": .string(patch.kind.rawValue), "kl_before": JSON(measured: before), "kl_after": JSON(measured: after),
+      "kept": .bool(isKept),
+    ]
   }
 }

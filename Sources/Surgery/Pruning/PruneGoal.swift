@@ -49,7 +49,6 @@ public enum PruneError: Error, Sendable, Equatable, CustomStringConvertible {
   /// The first cut crosses a limit already.
   case limit(cut: String, reason: String)
   case countsNothing(method: PruneMethod)
-  case notHere(method: PruneMethod)
 
   public var description: String {
     switch self {
@@ -61,7 +60,6 @@ public enum PruneError: Error, Sendable, Equatable, CustomStringConvertible {
     case .limit(let cut, let reason): "nothing can be cut: already without \(cut) \(reason)"
     case .countsNothing(let method):
       "--drop counts layers or sublayers, \(method.rawValue) cuts \(method.facts.unit.rawValue); give --ratio or a target"
-    case .notHere(let method): "--method \(method.rawValue) is not in this build of hoof"
     }
   }
 }

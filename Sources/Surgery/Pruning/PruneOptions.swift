@@ -10,6 +10,10 @@ public struct PruneOptions: Sendable, Equatable {
   /// Whether the first and the last layer stay whatever the method says.
   public var keepEnds = false
   public var seed = 0
+  /// Of minitron: what is cut, each by the same ratio.
+  public var axes: Set<WidthPruning.Axis> = [.mlp]
+  /// Kept neurons and channels are multiples of it.
+  public var neuronMultiple = NeuronSelection.usualMultiple
 
   public init(method: PruneMethod) { self.method = method }
 
@@ -29,6 +33,8 @@ public struct PruneOptions: Sendable, Equatable {
     if PruneOptions.searches.contains(method) { object["metric"] = .string(searchMetric.rawValue) }
     if method == .finercut { object["exclude"] = .double(exclude) }
     if method == .random { object["seed"] = .int(seed) }
+    if method == .minitron { object["axes"] = .array(axes.map(\.rawValue).sorted().map { .string($0) }) }
+    if method.facts.unit == .neurons { object["neuron_multiple"] = .int(neuronMultiple) }
     if keepEnds { object["keep_ends"] = true }
     return .object(object)
   }

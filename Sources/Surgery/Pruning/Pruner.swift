@@ -38,12 +38,12 @@ public struct Pruner {
     search = try prompts.map {
       try RemovalSearch(model, prompts: $0, plan: plan!, observing: observing, journal: journal, monitor: monitor)
     }
-    sequence = try Pruner.sequence(options, model, search, monitor)
+    sequence = try Pruner.sequence(options, model, search, plan, monitor)
   }
 
   /// The one place where a method gets its way of choosing.
   private static func sequence(
-    _ options: PruneOptions, _ model: Llama, _ search: RemovalSearch?, _ monitor: @escaping Monitor
+    _ options: PruneOptions, _ model: Llama, _ search: RemovalSearch?, _ plan: StudyPlan?, _ monitor: @escaping Monitor
   ) throws -> any CutSequence {
     let count = model.layers.count
     let layers = options.keepEnds ? min(1, count)..<max(1, count - 1) : 0..<count
@@ -68,7 +68,7 @@ public struct Pruner {
     case .middle: return RankedCuts(RankedCuts.middle(layers), of: count)
     case .random: return RankedCuts(RankedCuts.shuffled(layers, seed: options.seed), of: count)
     case .slicegpt: return WidthCuts(total: model.config.hiddenSize)
-    case .mrp, .owl, .minitron: throw PruneError.notHere(method: options.method)
+    case .mrp, .owl, .minitron: return try NeuronCuts(options, model, prompts: search!.prompts, plan: plan!, monitor: monitor)
     }
   }
 

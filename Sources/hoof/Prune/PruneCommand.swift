@@ -41,6 +41,14 @@ extension Command {
         CommandOption(
           "exclude", .double(0...0.99), placeholder: "X",
           help: "finercut: leave the first X/2 of the layers alone until a share X of all sublayers has gone (default: 0; the paper: 0.4)"),
+        CommandOption(
+          "axes", .string, placeholder: "LIST",
+          help:
+            "minitron: what is cut by --ratio each, of \(WidthPruning.Axis.allCases.map(\.rawValue).joined(separator: ",")) (default: mlp)"),
+        CommandOption("neuron-multiple", .int(1...1_000_000), help: "kept neurons and channels are multiples of N (default: 32)"),
+        CommandOption(
+          "patch", .choice(CutPlan.Patch.Kind.allCases.map(\.rawValue)),
+          help: "repair the residual stream where layers went (LinearPatch, arXiv 2505.24680), wherever that lowers KL"),
         CommandOption("keep-ends", help: "never cut the first and the last layer"),
         .seed,
       ] + MatrixType.options + [

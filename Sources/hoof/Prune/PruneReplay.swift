@@ -17,7 +17,8 @@ struct PruneReplay {
     modelPath = arguments.first("MODEL")!
     planPath = arguments.string("plan")!
     let choosing = [
-      "drop", "ratio", "target-params", "target-bytes", "max-kl", "max-ppl-increase", "metric", "exclude", "keep-ends", "seed",
+      "drop", "ratio", "target-params", "target-bytes", "max-kl", "max-ppl-increase", "metric", "exclude", "keep-ends", "seed", "axes",
+      "neuron-multiple", "patch",
     ]
     for name in choosing + ["resume"] where arguments.has(name) {
       throw UsageError(command: "prune", "--\(name) goes with --method; a plan says itself what goes")

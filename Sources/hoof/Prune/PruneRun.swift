@@ -30,6 +30,15 @@ struct PruneRun {
     }
     if arguments.has("metric"), !PruneOptions.searches.contains(method) { throw refuse("--metric goes with greedy and finercut") }
     if arguments.has("exclude"), method != .finercut { throw refuse("--exclude goes with finercut") }
+    if arguments.has("axes"), method != .minitron { throw refuse("--axes goes with minitron") }
+    if arguments.has("neuron-multiple"), method.facts.unit != .neurons {
+      throw refuse("--neuron-multiple goes with methods that cut neurons")
+    }
+    if arguments.has("patch") {
+      let unit = method.facts.unit
+      guard unit == .layers || unit == .sublayers else { throw refuse("--patch repairs the loss of layers; \(method.rawValue) cuts none") }
+      guard arguments.has("calibration") else { throw refuse("--patch is fitted to texts: --calibration FILE is missing") }
+    }
     if arguments.has("seed"), method != .random { throw refuse("--seed goes with random") }
     if arguments.has("resume"), !PruneRun.journaled.contains(method) {
       throw refuse("--resume goes with methods that measure for long: \(PruneRun.journaled.map(\.rawValue).joined(separator: ", "))")
@@ -39,7 +48,23 @@ struct PruneRun {
     options.exclude = arguments.double("exclude") ?? 0
     options.keepEnds = arguments.has("keep-ends")
     options.seed = arguments.int("seed") ?? 0
+    options.axes = try PruneRun.axes(arguments) ?? options.axes
+    options.neuronMultiple = arguments.int("neuron-multiple") ?? options.neuronMultiple
     self.options = options
+  }
+
+  private static func axes(_ arguments: Arguments) throws(UsageError) -> Set<WidthPruning.Axis>? {
+    guard let list = arguments.string("axes") else { return nil }
+    var axes: Set<WidthPruning.Axis> = []
+    let names = WidthPruning.Axis.allCases.map(\.rawValue)
+    for name in list.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
+      guard let axis = WidthPruning.Axis(rawValue: name) else {
+        let hint = UsageError.suggestion(for: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
+        throw UsageError(command: "prune", "--axes: expected some of \(names.joined(separator: ",")), not '\(name)'\(hint)")
+      }
+      axes.insert(axis)
+    }
+    return axes
   }
 
   /// Methods whose measurements are kept until the model is written.
@@ -112,13 +137,25 @@ struct PruneRun {
     }
     work.noteSpeed(pruner, (ContinuousClock.now - start) / .seconds(1))
 
-    let cuts = result.cut.normalized(for: source.config)
-    let measured = result.steps.last?.outcome.map { PrunePlan.Measured(divergence: $0.meanDivergence, perplexity: $0.perplexity) }
+    let bare = result.cut.normalized(for: source.config)
+    var outcome = result.steps.last?.outcome
+    let patched = try arguments.string("patch").flatMap(CutPlan.Patch.Kind.init).map { kind in
+      try patch(bare, kind, source, model, calibration!.prompts, journal?.plan ?? study!)
+    }
+    if let patched { outcome = patched.outcome }
+    let cuts = patched?.plan ?? bare
+    let measured = outcome.map { PrunePlan.Measured(divergence: $0.meanDivergence, perplexity: $0.perplexity) }
+    let after =
+      try patched == nil
+      ? result.steps.last?.after
+      : ModelImport(
+        source, matrixType: matrixType, cut: cuts.cut(of: source.config, method: options.method.rawValue)
+      ).after
     let plan = PrunePlan(
-      result, of: pruner, cuts: cuts, after: result.steps.last?.after ?? source.sizes, matrixType: matrixType, source: subject,
+      result, of: pruner, cuts: cuts, after: after ?? source.sizes, matrixType: matrixType, source: subject,
       calibration: calibration.map {
         .init(path: $0.path, sha256: $0.sha256, prompts: $0.prompts.count, tokens: $0.tokens, maxTokens: $0.maxTokens)
-      }, measured: measured)
+      }, measured: measured, patches: patched?.decisions ?? [])
     var finished = try FinishedCut(plan, text: plan.text, of: source, model, matrixType: matrixType, prompts: calibration?.prompts)
     if let output {
       try finished.write(to: output, arguments)
@@ -128,6 +165,22 @@ struct PruneRun {
       try finished.prove(arguments)
     }
     try finished.print(arguments)
+  }
+
+  /// Fits patches to what was cut, and says which ones stay.
+  private func patch(
+    _ cuts: CutPlan, _ kind: CutPlan.Patch.Kind, _ source: ModelSource, _ model: Llama, _ prompts: [[Int32]], _ study: StudyPlan
+  ) throws -> LinearPatch.Result {
+    let result: LinearPatch.Result
+    do {
+      result = try LinearPatch.fit(base: model, source: source, plan: cuts, kind: kind, prompts: prompts, studyPlan: study) { _, _ in
+        try Interrupt.check(saved: "nothing was written")
+      }
+    } catch let error as PatchError {
+      throw CommandError("\(error)", at: modelPath)
+    }
+    if !arguments.has("quiet") { for note in result.notes { Output.note("hoof: \(note)") } }
+    return result
   }
 
   /// cut.hoof → cut.plan.json
