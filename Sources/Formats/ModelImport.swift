@@ -65,7 +65,8 @@ public struct ModelImport: Sendable {
   ///   of heads.
   public init(_ source: ModelSource, matrixType: DType? = nil, cut: Cut? = nil, rebuilt: Rebuilt? = nil) throws(FormatError) {
     precondition(matrixType != .i32, "import: weights cannot be i32")
-    let selection = try Selection(cut, of: source)
+    var types = TypeChoice(wanted: matrixType, source: source)
+    let selection = try Selection(cut, of: source, mergesMaps: types.made == .f32)
     let config = rebuilt?.config ?? selection.config
     precondition(config.layers.count == selection.layers.count, "import: a rebuilt model of \(config.layers.count) layers")
     self.source = source
@@ -74,7 +75,6 @@ public struct ModelImport: Sendable {
     originalLayers = selection.layers.map { source.originalLayers[$0] }
     history = source.history + (cut.map { [$0.history(config, layers: selection.layers, of: source)] } ?? [])
 
-    var types = TypeChoice(wanted: matrixType, source: source)
     var items: [Item] = []
     for (name, shape) in config.tensorShapes {
       let content = rebuilt.map { .made($0.rows(name)) } ?? selection.content(of: name)
@@ -98,14 +98,14 @@ public struct ModelImport: Sendable {
 /// The type each tensor of a new file is stored in.
 private struct TypeChoice {
   let wanted: DType?
-  /// What matrices without a source become when no type is wanted.
-  private let usual: DType
+  /// What matrices without a source become.
+  let made: DType
   /// Matrices whose rows q4_K does not suit.
   private(set) var fallbacks = 0
 
   init(wanted: DType?, source: ModelSource) {
     self.wanted = wanted
-    usual = source.tensors[TensorName.layer(0, .gate)]?.dtype ?? source.tensors[TensorName.embedding]?.dtype ?? .f32
+    made = wanted ?? source.tensors[TensorName.layer(0, .gate)]?.dtype ?? source.tensors[TensorName.embedding]?.dtype ?? .f32
   }
 
   mutating func dtype(of name: String, _ shape: Shape, _ content: ModelImport.Item.Content) -> DType {
@@ -116,7 +116,7 @@ private struct TypeChoice {
       own = tensor.dtype
       isWhole = columns == nil
     }
-    let type = wanted ?? own ?? usual
+    let type = wanted ?? own ?? made
     // The residual stream passes through every one of them: a quantised map would round it over and over.
     if TensorName.isResidualMap(name) { return own == type || type == .f32 ? type : .f16 }
     // What is copied as it is stays as it is.

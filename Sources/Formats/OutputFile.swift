@@ -25,7 +25,7 @@ public final class OutputFile: Sendable {
     self.path = path
     folder = parentFolder(of: path)
     replaces = replacing
-    try OutputFile.checkTarget(path, replacing: replacing)
+    try OutputFile.check(path, replacing: replacing)
     let unnamed = mayBeUnnamed ? OutputFile.openUnnamed(in: folder) : nil
     if let unnamed {
       (descriptor, temporary) = (unnamed, nil)
@@ -48,7 +48,8 @@ public final class OutputFile: Sendable {
     if let temporary, !isCommitted.load(ordering: .relaxed) { unlink(temporary) }
   }
 
-  private static func checkTarget(_ path: String, replacing: Bool) throws(FormatError) {
+  /// Refuses what `init` would, for who wants to know before long work.
+  public static func check(_ path: String, replacing: Bool) throws(FormatError) {
     var status = stat()
     guard stat(path, &status) == 0 else { return }
     if status.st_mode & S_IFMT == S_IFDIR { throw FormatError(path, nil, "is a folder; give a file name") }
@@ -115,7 +116,7 @@ public final class OutputFile: Sendable {
       if Glibc.link(temporary, path) == 0 {
         unlink(temporary)
       } else if [EPERM, EOPNOTSUPP, ENOSYS].contains(errno) {
-        try OutputFile.checkTarget(path, replacing: false)
+        try OutputFile.check(path, replacing: false)
         guard rename(temporary, path) == 0 else { throw FormatError(path, nil, "cannot be written: \(systemReason(errno))") }
       } else {
         throw named(errno)

@@ -3,6 +3,9 @@ import TensorCore
 /// The linear maps that the residual stream meets on its way from one layer that stays to the next, as one map: the patches and shortcuts of
 /// the layers between that go, and the patches before the one that stays. With fewer channels every map loses the others' rows and columns,
 /// as if they had gone before: the order of cuts makes no difference.
+///
+/// Maps merge with their neighbours and, before the first layer, with the embedding. They cannot go into the projections of the layers: the
+/// norm behind a map divides by the length of the mapped row, which no weight knows, and the stream passes the sublayers before it by.
 struct ResidualPath: Sendable {
   private enum Map: Sendable {
     /// The factors of the columns that stay.
@@ -76,6 +79,36 @@ struct ResidualPath: Sendable {
       }
     }
     return block.map { Float($0) }
+  }
+
+  /// Rows of the source's width → the columns that stay of x·W₁ᵀ···Wₙᵀ, one after another.
+  func applied(to rows: [[Float]]) throws -> [Float] {
+    let width = columns.count
+    var block = rows.flatMap { row in columns.map { Double(row[$0]) } }
+    for map in maps {
+      switch map {
+      case .diagonal(let factors): for index in block.indices { block[index] *= Double(factors[index % width]) }
+      case .stored(let tensor): block = try transposedProduct(block) { tensor.floats(row: $0) }
+      case .made(let maker): block = try transposedProduct(block) { try maker($0..<$0 + 1) }
+      }
+    }
+    return block.map { Float($0) }
+  }
+
+  /// block [R, k] · Wᵀ, W [k, k] row by row.
+  private func transposedProduct(_ block: [Double], _ row: (Int) throws -> [Float]) throws -> [Double] {
+    let width = columns.count
+    var products = [Double](repeating: 0, count: block.count)
+    for (out, index) in columns.enumerated() {
+      let whole = try row(index)
+      let values = columns.map { Double(whole[$0]) }
+      for start in stride(from: 0, to: block.count, by: width) {
+        var sum = 0.0
+        for column in 0..<width { sum += block[start + column] * values[column] }
+        products[start + out] = sum
+      }
+    }
+    return products
   }
 
   /// block [R, k] · W [k, k], row by row of W; a row that nothing is multiplied with is not asked for.

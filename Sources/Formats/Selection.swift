@@ -11,11 +11,17 @@ struct Selection {
   private let channels: [Int]?
   /// What is multiplied onto the residual stream before each layer that is left, and before the final norm.
   private var paths: [ResidualPath] = []
+  /// Whether the map before the first layer is in the embedding's rows instead.
+  private var isMerged = false
   /// By the new name of a layer's tensor: the new index, and the source's layer.
   private var places: [String: (index: Int, layer: Int, part: TensorName.Part)] = [:]
 
-  /// - Parameter cut: nil keeps everything.
-  init(_ cut: ModelImport.Cut?, of source: ModelSource) throws(FormatError) {
+  /// - Parameters:
+  ///   - cut: nil keeps everything.
+  ///   - mergesMaps: whether a cut puts a map that stands before all layers into an embedding of its own (a tied one is the head too, and
+  ///     larger than any map). Where embeddings are stored in f32 this changes nothing but the map's cost.
+  init(_ cut: ModelImport.Cut?, of source: ModelSource, mergesMaps: Bool) throws(FormatError) {
+    let mergesMaps = mergesMaps && cut != nil && !source.config.tiedEmbeddings
     let cut = cut ?? ModelImport.Cut(keepLayers: Array(source.config.layers.indices), method: "")
     self.source = source
     config = source.config
@@ -46,7 +52,13 @@ struct Selection {
     for (index, layer) in (layers + [source.config.layers.count]).enumerated() {
       let path = ResidualPath(from: first, to: layer, of: source, patches: cut.patches, channels: channels)
       paths.append(path)
-      if index < layers.count { config.layers[index].patch = path.kind } else { config.finalPatch = path.kind }
+      if index == 0, mergesMaps, path.kind != nil {
+        isMerged = true
+      } else if index < layers.count {
+        config.layers[index].patch = path.kind
+      } else {
+        config.finalPatch = path.kind
+      }
       first = layer + 1
     }
     for (index, layer) in layers.enumerated() {
@@ -80,6 +92,9 @@ struct Selection {
     switch name {
     case TensorName.finalPatch: return paths.last!.content
     case TensorName.finalNorm: return norm(name)
+    case TensorName.embedding where isMerged:
+      let (path, table) = (paths[0], source.tensors[name]!)
+      return .made { rows in try path.applied(to: rows.map { table.floats(row: $0) }) }
     default: return .stored(source.tensors[name]!, rows: nil, columns: channels)
     }
   }

@@ -4,7 +4,7 @@ import JSON
 import Surgery
 
 extension FuzzTarget {
-  /// What ablation studies leave for later: their reports and journals.
+  /// What studies and cuts leave for later: reports, journals, plans.
   static func studies(in folder: String) throws -> [FuzzTarget] {
     let (first, second) = (part(1, layers: [0, 2]), part(2, layers: [1]))
     let other = try JSON(parsing: second)
@@ -22,6 +22,13 @@ extension FuzzTarget {
         try write(bytes, to: journal)
         let read = try StudyJournal(path: journal, identity: "fuzz", plan: plan, resuming: true)
         precondition(read.plan.groups.last?.upperBound == 2, "a plan of other prompts")
+      },
+      FuzzTarget(name: "plan", seeds: [Array(planText.utf8)]) { bytes in
+        var twoLayers = config
+        twoLayers.layers += config.layers
+        let read = try PrunePlan(JSON(parsing: bytes), for: twoLayers, path: "fuzz.plan.json")
+        let cut = read.cuts.cut(of: twoLayers, method: read.method)
+        precondition(cut.keepLayers.allSatisfy(twoLayers.layers.indices.contains), "a plan of another model")
       },
     ]
   }
@@ -53,6 +60,14 @@ extension FuzzTarget {
       "suggested_drop":[1],"drop_steps":[{"layer":1,"kl":0.2,"perplexity":9.5}]}
       """
   }
+
+  private static let planText = """
+    {"format":"hoof-plan","version":1,"source":{"path":"m","fingerprint":"f","origin":"o","layers":2,"parameters":100,"bytes":200},
+    "calibration":{"path":"c","sha256":"s","prompts":2,"tokens":7,"max_tokens":64},"method":"greedy","matrix_type":"q8_0",
+    "cuts":{"layers":[1],"attention":[0],"mlp":[],"heads":{"0":[0,1]},"neurons":{"0":[0,3,7]},"channels":[2,3],
+    "patches":[{"layer":1,"kind":"linear","scales":[1,1,1.5,1,0.5,1,1,1]}],"width":4},
+    "measured":{"kl":0.5,"perplexity":7.5,"cuts":"x"},"stop":"--drop 1 is met"}
+    """
 
   private static let journalText = """
     {"format":"hoof-ablation-journal","version":1,"identity":"fuzz","groups":[[0,1],[1,2]],"rows_per_batch":512,"keeps_logits":true,"rows_per_chunk":64}

@@ -75,6 +75,9 @@ extension CommandOption {
     return found.sorted()
   }
 
+  /// The same for a part of a longer value; nil for anything else.
+  public static func indices(in text: String) -> [Int]? { try? indexList(text) }
+
   private static func index(_ text: String) -> Int? {
     guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
     return Int(text)

@@ -30,8 +30,11 @@ extension Inspection {
     tell("kept_heads", as: counts("kept_heads").map { "heads kept: \($0)" })
     tell("kept_neurons", as: counts("kept_neurons").map { "neurons kept: \($0)" })
     if let before = entry["hidden_size_before"]?.int, let after = entry["hidden_size"]?.int {
-      tell("hidden_size_before", "hidden_size", as: "width \(before) → \(after)")
+      tell("hidden_size_before", "hidden_size", "width", as: "width \(before) → \(after)")
     }
+    tell(
+      "captured",
+      as: entry["captured"]?.array?.compactMap(\.double).min().map { "at least \((100 * $0).fixed(1)) % of the stream captured" })
     tell(
       "patched_layers", as: entry["patched_layers"]?.array.map { "patched before layer \(ranges($0.compactMap(\.int)))" })
     tell("kl", as: number("kl", 5).map { "KL \($0) nats" })

@@ -64,6 +64,25 @@ struct PruneCommandTests {
     #expect(dry.status == 0 && dry.output.hasPrefix("would write\n") && dry.output.contains("attention ") || dry.output.contains("mlp "))
   }
 
+  @Test("a narrower stream is cut again from the same texts only, byte for byte")
+  func width() throws {
+    let (out, plan) = (folder.file("a.hoof"), folder.file("a.plan.json"))
+    let first = try json(prune(["--method", "slicegpt", "--ratio", "0.2", "-o", out, "--json"]))
+    #expect(first["cuts"]?["width"]?.int == 96 && first["verified"]?["against"] == "memory")
+    func again(_ words: [String]) -> Subprocess {
+      Subprocess.hoof(["prune", Example.model, "--plan", plan, "-o", folder.file("b.hoof"), "-q"] + words)
+    }
+    let blind = again([])
+    #expect(blind.status == 1 && blind.errors.contains("--calibration \(Example.prompts)"), "\(blind.errors)")
+    let other = again(["--calibration", try folder.write("other.txt", "Once upon a time there was a fox.\n")])
+    #expect(other.status == 1 && other.errors.contains("by other texts"), "\(other.errors)")
+    let shorter = again(["--calibration", Example.prompts, "--max-tokens", "32"])
+    #expect(shorter.status == 1 && shorter.errors.contains("--max-tokens 64"), "\(shorter.errors)")
+    #expect(again(["--calibration", Example.prompts]).status == 0)
+    #expect(try folder.read("a.hoof") == folder.read("b.hoof"))
+    #expect(Subprocess.hoof(["inspect", out]).output.contains("width 128 → 96"))
+  }
+
   @Test("cuts of several kinds in one plan are made at once, on an already cut model too")
   func combined() throws {
     _ = try json(prune(["--method", "tail", "--drop", "2", "-o", folder.file("a.hoof"), "--json"], texts: false))

@@ -113,6 +113,34 @@ struct ResidualMapTests {
     #expect(twoDiagonals.tensors[TensorName.layer(1, .patch)]?.values == zip(before, factors).map { $0 * $1 })
   }
 
+  @Test("before the first layer that is left they are in the embedding, where it is f32 and not the head too")
+  func merging() throws {
+    var generator = RandomGenerator(seed: 4)
+    let (factors, matrix) = ((0..<64).map { _ in generator.unit() }, generator.matrix(64, 64))
+    let rows: RowMaker = { rows in rows.flatMap { row in (0..<64).map { Float(matrix[row, $0]) } } }
+    let kept = Array(0..<60)
+    func cut(channels: [Int]?) -> ModelImport.Cut {
+      .init(keepLayers: [2, 3], keepChannels: channels, patches: [1: .diagonal(factors), 2: .linear(rows)], method: "x")
+    }
+    let folder = try SmallModels.folder(SmallModels.untied, .f32)
+    let untied = try ModelSource.open(path: folder.path)
+    for channels in [nil, kept] {
+      let merged = try write(ModelImport(untied, cut: cut(channels: channels)))
+      #expect(merged.config.layers.map(\.patch) == [nil, nil] && merged.sizes.kinds[.patches] == nil)
+      let (old, new) = (try self.matrix(untied.tensors[TensorName.embedding]), try self.matrix(merged.tensors[TensorName.embedding]))
+      let columns = channels ?? Array(0..<64)
+      for token in stride(from: 0, to: 96, by: 5) {
+        for (place, column) in columns.enumerated() {
+          let expected = columns.reduce(0) { $0 + old[token, $1] * Double(factors[$1]) * matrix[column, $1] }
+          // Made of float32 numbers in float64, rounded once; weights are near 0.02.
+          #expect(abs(new[token, place] - expected) < 1e-6)
+        }
+      }
+    }
+    #expect(try ModelImport(untied, matrixType: .bf16, cut: cut(channels: nil)).config.layers[0].patch == .linear)
+    #expect(try ModelImport(original, cut: cut(channels: nil)).config.layers[0].patch == .linear)
+  }
+
   @Test("fewer channels take rows and columns of every map, and norms that go on dividing by the whole width")
   func channels() throws {
     let kept = (0..<64).filter { $0 % 5 != 2 }

@@ -165,27 +165,12 @@ final class ActivityCollector {
 }
 
 extension DecoderLayer {
-  /// Rows converted and summed at a time.
-  private static let magnitudeRows = 512
-
   /// Mean |w| over the layer's matrices.
   func meanMagnitude() throws(BackendError) -> Double {
     let matrices = [attention?.query, attention?.key, attention?.value, attention?.output, mlp?.gate, mlp?.up, mlp?.down].compactMap { $0 }
     var sum = 0.0
-    var count = 0
-    for matrix in matrices {
-      let backend = matrix.backend
-      let out = try Tensor(ActivationStatistic.allCases.count, matrix.columns, on: backend)
-      for start in stride(from: 0, to: matrix.rows, by: DecoderLayer.magnitudeRows) {
-        let part = matrix.rows(start..<min(start + DecoderLayer.magnitudeRows, matrix.rows))
-        let floats = try part.copied(as: .f32)
-        let weights = try Tensor(part.rows, 1, on: backend)
-        backend.fill(weights, with: 1)
-        backend.activationStatistics(floats, rowWeights: weights, threshold: 0, into: out)
-        sum += try out.rows(1..<2).floats().reduce(0) { $0 + Double($1) }
-      }
-      count += matrix.shape.count
-    }
+    for matrix in matrices { sum += try WeightStatistics(matrix).absoluteSums.reduce(0, +) }
+    let count = matrices.reduce(0) { $0 + $1.shape.count }
     return count == 0 ? 0 : sum / Double(count)
   }
 }

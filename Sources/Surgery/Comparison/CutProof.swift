@@ -72,11 +72,12 @@ public struct CutProof: Sendable, Equatable {
 }
 
 extension ModelImport {
-  /// Whether every weight is a weight of the source, to the last bit: nothing is converted, and no row of a quantised matrix is cut open.
+  /// Whether every weight is a weight of the source, to the last bit: nothing is converted but to f32, which holds every dense type, and no
+  /// row of a quantised matrix is cut open.
   var keepsWeights: Bool {
     items.allSatisfy { item in
       guard item.copied == nil, let source = item.source else { return true }
-      return item.dtype == source.dtype && item.dtype.isDense
+      return source.dtype.isDense && (item.dtype == source.dtype || item.dtype == .f32)
     }
   }
 }

@@ -3,7 +3,7 @@ import TensorCore
 import Transformer
 
 /// A whole model in which the parts that a plan cuts are passed by: what the cut model has to compute, made without cutting anything.
-/// Independent of how a cut model is built; every cut is proved against it. Slicing (`width`) and patches are not among its parts.
+/// Independent of how a cut model is built; every cut is proved against it. Slicing (`width`) is not among its parts.
 public struct Bypass {
   private let model: Llama
   private let plan: CutPlan
@@ -11,9 +11,10 @@ public struct Bypass {
   private let headMasks: [Int: Tensor], neuronMasks: [Int: Tensor]
   /// [1, C]
   private let channelMask: Tensor?
+  private let bases: [CutPlan.Patch.Kind: PatchBasis]
 
-  public init(_ model: Llama, _ plan: CutPlan) throws(BackendError) {
-    precondition(plan.width == nil && plan.patches.isEmpty, "bypass: a slice or a patch is more than leaving parts out")
+  public init(_ model: Llama, _ plan: CutPlan) throws {
+    precondition(plan.width == nil, "bypass: a slice is more than leaving parts out")
     let plan = plan.normalized(for: model.config)
     self.model = model
     self.plan = plan
@@ -25,6 +26,11 @@ public struct Bypass {
     for (layer, gone) in plan.neurons { neurons[layer] = try mask(gone, of: model.config.layers[layer].intermediateSize) }
     (headMasks, neuronMasks) = (heads, neurons)
     channelMask = plan.channels.isEmpty ? nil : try mask(plan.channels, of: model.config.hiddenSize)
+    var bases: [CutPlan.Patch.Kind: PatchBasis] = [:]
+    for kind in Set(plan.patches.values.map(\.kind)) {
+      bases[kind] = try PatchBasis(kind, width: model.config.hiddenSize, on: model.backend)
+    }
+    self.bases = bases
   }
 
   /// ids [N, 1] → hidden rows the LM head reads, [N, C].
@@ -40,7 +46,7 @@ public struct Bypass {
     }
     var x = try stream(model.embed(ids, in: graph))
     for layer in model.layers {
-      x = try stream(layer.enter(x, in: graph))
+      x = try patched(stream(layer.enter(x, in: graph)), at: layer.index)
       if plan.layers.contains(layer.index) {
         for weight in [layer.attentionShortcut, layer.mlpShortcut] { x = try stream(layer.shortcut(x, weight, in: graph)) }
       } else {
@@ -48,12 +54,18 @@ public struct Bypass {
       }
     }
     if let patch = model.finalPatch { x = try stream(patch(x, in: graph)) }
+    x = try patched(x, at: model.layers.count)
     return try graph.norm(x, weight: model.finalNorm, epsilon: Float(model.config.normEpsilon))
   }
 
   /// The residual stream with the channels that go at zero.
   private func stream(_ x: Tensor) throws(BackendError) -> Tensor {
     try channelMask.map { (mask) throws(BackendError) in try x.masked(by: mask) } ?? x
+  }
+
+  private func patched(_ x: Tensor, at place: Int) throws(BackendError) -> Tensor {
+    guard let patch = plan.patches[place], let basis = bases[patch.kind] else { return x }
+    return try stream(basis.apply(patch, to: x))
   }
 
   private func zero(like x: Tensor) throws(BackendError) -> Tensor {

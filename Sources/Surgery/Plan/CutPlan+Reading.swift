@@ -1,5 +1,6 @@
 import Formats
 import JSON
+import LinearAlgebra
 
 extension CutPlan {
   /// Reads what `json` wrote, and checks it against the model it is for.
@@ -26,6 +27,9 @@ extension CutPlan {
       let scales = (entry["scales"]?.array ?? []).compactMap(\.double).map { Float($0) }
       guard scales.count == config.hiddenSize, scales.allSatisfy(\.isFinite) else {
         throw FormatError(path, "cuts.patches", "the patch at layer \(place) needs \(config.hiddenSize) finite scales")
+      }
+      guard kind == .diag || Hadamard(config.hiddenSize) != nil else {
+        throw FormatError(path, "cuts.patches", "\(PatchError.noHadamardMatrix(width: config.hiddenSize))")
       }
       guard patches.updateValue(Patch(kind: kind, scales: scales), forKey: place) == nil else {
         throw FormatError(path, "cuts.patches", "names layer \(place) twice")

@@ -3,7 +3,8 @@ import TensorCore
 /// Jensen-Shannon divergence of two models' predictions, ½·KL(p ‖ m) + ½·KL(q ‖ m) with m = (p + q)/2, in nats, at most ln 2.
 ///
 /// No backend has an op for it: ln m = ln(eᵃ + eᵇ) - ln 2 of the log-probabilities a and b is a `rowLogSumExp` over pairs (a, b), and a
-/// constant changes no soft-max, so that `klDivergence` does the rest. Takes about as long as one more LM head and some passes over the logits.
+/// constant changes no soft-max, so that `klDivergence` does the rest. The price: FinerCut's search takes 2.7 times as long as with KL (15.7 M
+/// weights, 4096 words, CPU), most of it in the sums of pairs.
 struct JensenShannon {
   private let rowsPerChunk: Int
 

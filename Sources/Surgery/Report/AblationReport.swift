@@ -8,10 +8,13 @@ public struct AblationReport: Sendable {
   public struct Subject: Sendable {
     public var path: String
     public var fingerprint: String
+    /// Fingerprint of the model this one was converted from without a cut; what is said here holds for that one too.
+    public var origin: String?
     public var config: LlamaConfig
-    public init(path: String, fingerprint: String, config: LlamaConfig) {
+    public init(path: String, fingerprint: String, origin: String? = nil, config: LlamaConfig) {
       self.path = path
       self.fingerprint = fingerprint
+      self.origin = origin
       self.config = config
     }
   }
@@ -105,6 +108,7 @@ public struct AblationReport: Sendable {
     ]
     let sizes = layers.map(\.intermediateSize)
     model["intermediate_sizes"] = .array(sizes.map { .int($0) })
+    if let origin = subject.origin { model["origin"] = .string(origin) }
     return .object(model)
   }
 

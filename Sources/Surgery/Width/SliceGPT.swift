@@ -17,14 +17,18 @@ import Transformer
 /// With k = C nothing changes but rounding.
 ///
 /// Differs from the official code (microsoft/TransformerCompression): the embedding's mean is not subtracted, which is exact for LayerNorm
-/// and not for RMSNorm; the last place is sliced as well, where the official default leaves the head its whole width; axes stay in order, no
-/// random rotation inside the k that stay (the same function); the model's own epsilon, where it has 1e-5. Embedding and head become two
+/// and not for RMSNorm; the last place is sliced as well, where the official default leaves the head its whole width; axes stay in order,
+/// no random rotation inside the k that stay (the same function); the model's own epsilon, where it has 1e-5. Embedding and head become two
 /// matrices also where they were one.
 ///
+/// Measured, perplexity at ratios 0, 0.1, 0.2, 0.3 (widths in multiples of 8, windows of 256 with BOS, the first 60 000 and 40 000
+/// characters, axes from 160 stories cut at 256 tokens): talespin-15m on other stories 41.33, 41.34, 41.38, 41.46, on WikiText-2 3226,
+/// 3226, 3229, 3226; talespin-tiny on stories it knows 3.75, 4.43, 6.05, 7.69, on WikiText-2 3207, 3524, 4002, 4521.
+///
 /// Deterministic: the same model, prompts, width and machine give the same bits. Patches and shortcuts of earlier cuts are folded into the
-/// matrices around them. Cost: one forward pass over the calibration, 2C² per token and place, and an eigendecomposition of [C, C] in double
-/// precision for each place on one thread (see `SymmetricEigen`). Memory beside the model: the residual stream of all calibration tokens on the
-/// device, some matrices [C, C], and the bases on disk (`ScratchFile`).
+/// matrices around them. Cost: one forward pass over the calibration, 2C² per token and place, and an eigendecomposition of [C, C] in
+/// double precision for each place on one thread (see `SymmetricEigen`). Memory beside the model: the residual stream of all calibration
+/// tokens on the device, some matrices [C, C], and the bases on disk (`ScratchFile`).
 public struct SliceGPT: Sendable {
   public enum Part: String, Sendable {
     case attention, mlp, head
@@ -128,8 +132,8 @@ public struct SliceGPT: Sendable {
     let (before, after) = (model.config.parameterCount, config.parameterCount)
     if after >= before {
       notes.append(
-        "the sliced model has \(after) parameters, the whole one \(before): shortcuts\(model.config.tiedEmbeddings ? " and a head of its own" : "") "
-          + "weigh more than what was sliced")
+        "the sliced model has \(after) parameters, the whole one \(before): shortcuts"
+          + "\(model.config.tiedEmbeddings ? " and a head of its own" : "") weigh more than what was sliced")
     }
     return notes
   }

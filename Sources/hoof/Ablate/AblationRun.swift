@@ -100,7 +100,7 @@ struct AblationRun {
     noteSpeed(result, study, seconds)
 
     let report = AblationReport(
-      result, of: study, subject: .init(path: modelPath, fingerprint: fingerprint, config: source.config),
+      result, of: study, subject: .init(path: modelPath, fingerprint: fingerprint, origin: source.origin, config: source.config),
       calibration: .init(path: calibration.path, sha256: calibration.sha256, maxTokens: calibration.maxTokens), backend: backend.name,
       seconds: seconds)
     var object = report.json.object!

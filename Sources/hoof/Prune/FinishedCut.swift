@@ -37,7 +37,10 @@ struct FinishedCut {
       details["perplexity"] = .double(measured.perplexity)
       if let before = plan.json["baseline"]?["perplexity"]?.double { details["perplexity_before"] = .double(before) }
     }
-    details["removes"] = .array(cuts.labels().map { .string($0) })
+    // The width is told by the history's own entries.
+    var parts = cuts
+    parts.width = nil
+    if !parts.isEmpty { details["removes"] = .array(parts.labels().map { .string($0) }) }
     do {
       model = try cuts.model(
         of: source, base: base, matrixType: matrixType, method: plan.method, details: details, prompts: prompts
