@@ -74,6 +74,8 @@ struct CompareCommandTests {
       ])
     let suggestion = try report(Example.model, Example.prompts, ["--suggest-drop", "2"])["suggested_drop"]?.array?.compactMap(\.int)
     #expect(rows[2]["removed_layers"]?.array?.compactMap(\.int) == suggestion?.sorted() && suggestion?.count == 2)
+    // Both keep all layers, and are not the same model.
+    #expect(rows[5]["kl"] != rows[6]["kl"] && rows[5]["decode"] != rows[6]["decode"])
     #expect(rows[5]["removed_layers"] == [] && (rows[5]["removed_params_pct"]?.double ?? 0) > 0)
   }
 

@@ -68,8 +68,8 @@ struct Contender {
   /// Whether it is the very same model: two methods may choose the same layers, which need not be measured twice.
   func isTwin(of other: Contender) -> Bool {
     guard case .plan(let own) = origin, case .plan(let theirs) = other.origin else { return false }
-    // Then nothing but the layers that stay decides.
-    return own.originalLayers == theirs.originalLayers && own.takesWholeTensors && theirs.takesWholeTensors
+    // Then nothing but the layers and sublayers that stay decides.
+    return own.originalLayers == theirs.originalLayers && own.config == theirs.config && own.takesWholeTensors && theirs.takesWholeTensors
   }
 
   /// - Parameter base: loaded; what a plan leaves as it is, is shared with it.
