@@ -64,6 +64,20 @@ struct PruneCommandTests {
     #expect(dry.status == 0 && dry.output.hasPrefix("would write\n") && dry.output.contains("attention ") || dry.output.contains("mlp "))
   }
 
+  @Test("a patch is fitted, told, and made again from the plan without texts", arguments: ["linear", "diag"])
+  func patch(kind: String) throws {
+    let words = ["--method", "angular", "--drop", "3", "--json"]
+    let bare = try json(prune(words + ["-o", folder.file("bare.hoof")]))
+    let patched = try json(prune(words + ["-o", folder.file("a.hoof"), "--patch", kind]))
+    let decision = try #require(patched["patch"]?.array?.first)
+    #expect(decision["kind"]?.string == kind && decision["kl_before"]?.double != nil && decision["kl_after"]?.double != nil)
+    #expect(patched["measured"]!["kl"]!.double! <= bare["measured"]!["kl"]!.double!)
+    #expect(patched["cuts"]?["patches"]?.array?.isEmpty == (decision["kept"]?.bool == true ? false : nil))
+    let again = Subprocess.hoof(["prune", Example.model, "--plan", folder.file("a.plan.json"), "-o", folder.file("b.hoof"), "-q"])
+    #expect(again.status == 0, "\(again.errors)")
+    #expect(try folder.read("a.hoof") == folder.read("b.hoof"))
+  }
+
   @Test("a narrower stream is cut again from the same texts only, byte for byte")
   func width() throws {
     let (out, plan) = (folder.file("a.hoof"), folder.file("a.plan.json"))
@@ -136,6 +150,9 @@ struct PruneCommandTests {
     (["--method", "gredy", "--drop", "1", "-o", "OUT"], 2, "did you mean 'greedy'"),
     (["--method", "tail", "--drop", "1", "--ratio", "0.5", "-o", "OUT"], 2, "--drop and --ratio exclude each other"),
     (["--method", "tail", "--drop", "1", "--metric", "js", "-o", "OUT"], 2, "--metric goes with"),
+    (["--method", "tail", "--drop", "1", "--patch", "diag", "-o", "OUT"], 2, "a patch is fitted on texts"),
+    (["--method", "owl", "--ratio", "0.1", "--patch", "diag", "--calibration", "TEXTS", "-o", "OUT"], 2, "--patch repairs cuts of layers"),
+    (["--method", "owl", "--drop", "1", "--calibration", "TEXTS", "-o", "OUT"], 1, "--drop counts layers or sublayers"),
     (["--method", "tail", "--drop", "1", "--exclude", "0.4", "-o", "OUT"], 2, "--exclude goes with finercut"),
     (["--method", "tail", "--drop", "1", "--resume", "-o", "OUT"], 2, "--resume goes with"),
     (["--method", "tail", "--drop", "1", "--max-ppl-increase", "ten", "-o", "OUT"], 2, "expected per cent"),

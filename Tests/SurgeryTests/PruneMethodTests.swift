@@ -104,6 +104,21 @@ struct PruneMethodTests {
     #expect(next.attention.union(next.mlp).min()! < 3)
   }
 
+  @Test("methods that cut neurons cut the share that was asked for", arguments: [PruneMethod.mrp, .owl, .minitron])
+  func neurons(method: PruneMethod) throws {
+    var pruner = try Pruning.pruner("talespin-tiny", PruneOptions(method: method), prompts: 8)
+    let all = 8 * 384
+    #expect(pruner.total == all && pruner.most == all - 8 * 32)
+    let result = try pruner.run(PruneGoal(budget: .ratio(0.25)))
+    let gone = result.cut.neurons.values.reduce(0) { $0 + $1.count }
+    // Whole blocks of 32 stay in each of eight layers.
+    #expect(gone <= all / 4 && gone > all / 4 - 8 * 32 && result.cut.layers.isEmpty)
+    let step = try #require(result.steps.last)
+    #expect(step.after.parameters == pruner.source.sizes.parameters - 3 * 128 * gone && step.outcome!.meanDivergence > 0)
+    let less = try pruner.run(PruneGoal(budget: .parameters(step.after.parameters)))
+    #expect(less.steps.last!.after.parameters <= step.after.parameters && less.steps.last!.outcome != nil)
+  }
+
   @Test("SliceGPT narrows the stream to whole blocks, measured as the sliced model in memory")
   func width() throws {
     var pruner = try Pruning.pruner("talespin-tiny", PruneOptions(method: .slicegpt))

@@ -113,7 +113,7 @@ public struct PrunePlan: Sendable {
         "kl": JSON(measured: measured.divergence), "perplexity": JSON(measured: measured.perplexity), "cuts": PrunePlan.sum(cuts.json),
       ]
     }
-    if !patches.isEmpty { object["patches"] = .array(patches.map(\.json)) }
+    if !patches.isEmpty { object["patch"] = .array(patches.map(\.json)) }
     object["original_layers"] = .array(kept.map { .int(pruner.source.originalLayers[$0]) })
     object["before"] = PrunePlan.json(before, layers: layers)
     object["after"] = PrunePlan.json(after, layers: kept.count)

@@ -63,7 +63,7 @@ public enum PruneMethod: String, Sendable, CaseIterable {
     case .mrp:
       Facts(
         unit: .neurons, calibration: .texts, formula: "again and again some neurons of the layer with the highest non-outlier ratio",
-        source: "adapted from MRP (arXiv 2503.18377), which allots unstructured sparsity", cost: "1 and more")
+        source: "adapted from MRP (arXiv 2503.18377), which allots unstructured sparsity", cost: "1 + about 20·R·L for a share R")
     case .owl:
       Facts(
         unit: .neurons, calibration: .texts, formula: "share of neurons per layer from its outlier ratio #{A > M·mean A}/#A, A = |W|·‖X‖₂",

@@ -37,9 +37,9 @@ struct FinishedCut {
       details["perplexity"] = .double(measured.perplexity)
       if let before = plan.json["baseline"]?["perplexity"]?.double { details["perplexity_before"] = .double(before) }
     }
-    // The width is told by the history's own entries.
+    // Width and patches are told by the history's own entries.
     var parts = cuts
-    parts.width = nil
+    (parts.width, parts.patches) = (nil, [:])
     if !parts.isEmpty { details["removes"] = .array(parts.labels().map { .string($0) }) }
     do {
       model = try cuts.model(
@@ -99,8 +99,9 @@ struct FinishedCut {
     rows.append(("layers", "\(model.source.config.layers.count) → \(model.config.layers.count)"))
     if !dropped.isEmpty { rows.append(("dropped", "layers \(Inspection.ranges(dropped))")) }
     var rest = cuts
-    rest.layers = []
+    (rest.layers, rest.patches) = ([], [:])
     if !rest.isEmpty { rows.append(("cut", rest.labels().joined(separator: ", "))) }
+    if !cuts.patches.isEmpty { rows.append(("patched", "before layer \(Inspection.ranges(cuts.patches.keys.sorted()))")) }
     rows.append(("parameters", "\(LargeCount(before.parameters)) → \(LargeCount(after.parameters))"))
     rows.append(("weights", "\(ByteCount(before.bytes)) → \(ByteCount(after.bytes))"))
     if let measured = plan.measured {

@@ -36,8 +36,8 @@ struct PruneRun {
     }
     if arguments.has("patch") {
       let unit = method.facts.unit
-      guard unit == .layers || unit == .sublayers else { throw refuse("--patch repairs the loss of layers; \(method.rawValue) cuts none") }
-      guard arguments.has("calibration") else { throw refuse("--patch is fitted to texts: --calibration FILE is missing") }
+      guard unit == .layers || unit == .sublayers else { throw refuse("--patch repairs cuts of layers and sublayers") }
+      guard arguments.has("calibration") else { throw refuse("a patch is fitted on texts: --calibration FILE is missing") }
     }
     if arguments.has("seed"), method != .random { throw refuse("--seed goes with random") }
     if arguments.has("resume"), !PruneRun.journaled.contains(method) {
