@@ -58,14 +58,15 @@ public struct ModelImport: Sendable {
   public let isCut: Bool
 
   /// - Parameters:
-  ///   - matrixType: what matrices are stored as; nil keeps each as it is. Norms are always f32, patches and shortcuts f32 or f16.
+  ///   - matrixType: what matrices are stored as; nil keeps each as it is. Norms are always f32; made patches and shortcuts are f32, or f16 where
+  ///     another type than f32 is wanted.
   ///   - cut: nil keeps everything.
   ///   - rebuilt: the model that the cut leaves, in another width; its layers are those that the cut keeps.
   /// - Throws: when `cut` names a layer, head, neuron or channel that is not there or names one twice, leaves no layer, or an uneven number
   ///   of heads.
   public init(_ source: ModelSource, matrixType: DType? = nil, cut: Cut? = nil, rebuilt: Rebuilt? = nil) throws(FormatError) {
     precondition(matrixType != .i32, "import: weights cannot be i32")
-    var types = TypeChoice(wanted: matrixType, source: source)
+    var types = TypeChoice(wanted: matrixType, source: source, isRebuilt: rebuilt != nil)
     let selection = try Selection(cut, of: source, mergesMaps: types.made == .f32)
     let config = rebuilt?.config ?? selection.config
     precondition(config.layers.count == selection.layers.count, "import: a rebuilt model of \(config.layers.count) layers")
@@ -100,12 +101,15 @@ private struct TypeChoice {
   let wanted: DType?
   /// What matrices without a source become.
   let made: DType
+  private let isRebuilt: Bool
   /// Matrices whose rows q4_K does not suit.
   private(set) var fallbacks = 0
 
-  init(wanted: DType?, source: ModelSource) {
+  /// - Parameter isRebuilt: all weights are made, so that none is exact but in f32.
+  init(wanted: DType?, source: ModelSource, isRebuilt: Bool) {
     self.wanted = wanted
     made = wanted ?? source.tensors[TensorName.layer(0, .gate)]?.dtype ?? source.tensors[TensorName.embedding]?.dtype ?? .f32
+    self.isRebuilt = isRebuilt
   }
 
   mutating func dtype(of name: String, _ shape: Shape, _ content: ModelImport.Item.Content) -> DType {
@@ -117,8 +121,12 @@ private struct TypeChoice {
       isWhole = columns == nil
     }
     let type = wanted ?? own ?? made
-    // The residual stream passes through every one of them: a quantised map would round it over and over.
-    if TensorName.isResidualMap(name) { return own == type || type == .f32 ? type : .f16 }
+    // The residual stream passes through every one of them: a quantised map would round it over and over, and what nobody asked to be
+    // rounded is exact.
+    if TensorName.isResidualMap(name) {
+      guard let wanted = wanted ?? (isRebuilt ? made : nil) else { return own ?? .f32 }
+      return wanted == own || wanted == .f32 ? wanted : .f16
+    }
     // What is copied as it is stays as it is.
     if type == own, isWhole { return type }
     guard type == .q4_K, DType.q4_K.rowBytes(columns: shape.columns) > DType.q8_0.rowBytes(columns: shape.columns) else { return type }

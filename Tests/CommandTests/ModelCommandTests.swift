@@ -109,7 +109,7 @@ struct ModelCommandTests {
   @Test("the first signal ends the work cleanly with 130 and no file, the second at once")
   func interrupts() {
     let start =
-      "cd '\(scratch.path)'; rm -f p; mkfifo p; \"$HOOF\" create '\(Self.talespin)' -o a.hoof --layers p & sleep 0.5; kill -TERM $!"
+      "cd '\(scratch.path)'; rm -f p; mkfifo p; \"$HOOF\" create '\(Self.talespin)' -o a.hoof --layers p --force & sleep 0.5; kill -TERM $!"
     let text = #"{"format":"hoof-ablation","version":1,"suggested_drop":[3]}"#
     let once = Subprocess.shell("\(start); sleep 0.2; echo '\(text)' > p; wait $!; echo $?")
     #expect(once.output == "130\n" && once.errors.contains("interrupted; no file was written"), "\(once.errors)")
@@ -126,7 +126,7 @@ struct ModelCommandTests {
     let text = #"{"format":"hoof-ablation","version":1,"suggested_drop":[3]}"#
     let run = Subprocess.shell(
       """
-      cd '\(scratch.path)'; mkfifo p; "$HOOF" create '\(model.path)' -o a.hoof --layers p & sleep 0.5
+      cd '\(scratch.path)'; mkfifo p; "$HOOF" create '\(model.path)' -o a.hoof --layers p --force & sleep 0.5
       truncate -s 100000 '\(model.path)/model.safetensors'; echo '\(text)' > p; wait $!; echo $?
       """)
     #expect(run.output == "1\n" && run.errors.contains("hoof: a model file became shorter while it was read"), "\(run)")

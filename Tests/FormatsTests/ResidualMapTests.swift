@@ -125,7 +125,7 @@ struct ResidualMapTests {
     let folder = try SmallModels.folder(SmallModels.untied, .f32)
     let untied = try ModelSource.open(path: folder.path)
     for channels in [nil, kept] {
-      let merged = try write(ModelImport(untied, cut: cut(channels: channels)))
+      let merged = try write(ModelImport(untied, cut: cut(channels: channels)), channels == nil ? "all.hoof" : "fewer.hoof")
       #expect(merged.config.layers.map(\.patch) == [nil, nil] && merged.sizes.kinds[.patches] == nil)
       let (old, new) = (try self.matrix(untied.tensors[TensorName.embedding]), try self.matrix(merged.tensors[TensorName.embedding]))
       let columns = channels ?? Array(0..<64)

@@ -79,8 +79,8 @@ struct FinishedCut {
   /// The plan, and what came of it.
   private var json: JSON {
     var object = plan.json.object ?? [:]
-    object["output"] = output.map { .string($0) } ?? nil
-    object["plan"] = planPath.map { .string($0) } ?? nil
+    object["output"] = output.map { .string($0) } ?? JSON.null
+    object["plan"] = planPath.map { .string($0) } ?? JSON.null
     let speed = SpeedEstimate(model)
     object["estimated_speed"] = ["decode": .double(speed.decode), "prefill": .double(speed.prefill)]
     if let proof {
@@ -106,7 +106,11 @@ struct FinishedCut {
     rows.append(("weights", "\(ByteCount(before.bytes)) → \(ByteCount(after.bytes))"))
     if let measured = plan.measured {
       let perplexity = plan.json["baseline"]?["perplexity"]?.double
-      let rise = perplexity.map { " (\($0.fixed(3)) before, +\((100 * (measured.perplexity / $0 - 1)).fixed(2)) %)" } ?? ""
+      let rise =
+        perplexity.map { before in
+          let percent = 100 * (measured.perplexity / before - 1)
+          return " (\(before.fixed(3)) before, \(percent < 0 ? "" : "+")\(percent.fixed(2)) %)"
+        } ?? ""
       rows.append(("KL", "\(measured.divergence.fixed(5)) nats on the calibration texts"))
       rows.append(("perplexity", "\(measured.perplexity.fixed(3))\(rise)"))
     }
