@@ -2,7 +2,8 @@ import TensorCore
 
 /// The linear maps that the residual stream meets on its way from one layer that stays to the next, as one map: the patches and shortcuts of
 /// the layers between that go, and the patches before the one that stays. With fewer channels every map loses the others' rows and columns,
-/// as if they had gone before: the order of cuts makes no difference.
+/// as if they had gone before. A later cut of channels finds one product in the place of maps that met here, and through it what went by way of
+/// those channels between two maps: that is the only cut for which the order matters.
 ///
 /// Maps merge with their neighbours and, before the first layer, with the embedding. They cannot go into the projections of the layers: the
 /// norm behind a map divides by the length of the mapped row, which no weight knows, and the stream passes the sublayers before it by.

@@ -62,7 +62,8 @@ struct CutExactnessTests {
 
   @Test("cutting what is cut already is cutting once", arguments: models, 0..<3)
   func composition(model: (name: String, withMaps: Bool), seed: Int) throws {
-    let model = try CutModel(model.name, withMaps: model.withMaps)
+    let withMaps = model.withMaps
+    let model = try CutModel(model.name, withMaps: withMaps)
     let config = model.source.config
     var cuts = RandomCuts(seed: UInt64(200 + seed))
     var first = cuts.mixture(of: config)
@@ -70,7 +71,9 @@ struct CutExactnessTests {
     if seed == 0 { first.channels = cuts.sample(3, of: config.hiddenSize) }
     first.layers = first.layers.isEmpty ? [1] : Set(first.layers.sorted().prefix(1))
     let once = try model.cut(first)
-    let second = cuts.mixture(of: once.source.config)
+    var second = cuts.mixture(of: once.source.config)
+    // Maps that met are one product by now, which knows nothing of channels between them (`ResidualPath`).
+    if withMaps { second.channels = [] }
     let joined = first.normalized(for: config).followed(by: second, of: config)
 
     let again = try ModelImport(once.source, cut: second.cut(of: once.source.config, method: "second"))
