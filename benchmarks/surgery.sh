@@ -11,7 +11,7 @@ machine
 
 echo; echo "## Methods, layers removed 0 to ${drops#*-}"
 "$hoof" compare "$model" --strategies tail,first,middle,random,magnitude,attention-norm,shortgpt,angular,ablation,segment,greedy --drop "$drops" \
-  --calibration "$calibration" --data "$heldout" --runs "$runs" --format markdown --quiet --html "$scratch/methods.html" --force
+  --calibration "$calibration" --data "$heldout" --windows 24 --runs "$runs" --format markdown --quiet --html "$scratch/methods.html" --force
 
 echo; echo "## The greedy search"
 "$hoof" prune "$model" --method greedy --drop "${drops#*-}" --calibration "$calibration" --dry-run 2>&1 >/dev/null | grep 'layer passes'
