@@ -68,7 +68,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
     .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
-    .target(name: "Training", dependencies: ["Transformer", "TensorCore", "Formats"]),
+    .target(name: "Training", dependencies: ["Transformer", "Evaluation", "Tokenization", "TensorCore", "Formats", "JSON"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
     // Mutation tests of the parsers; a target, not a product
@@ -80,7 +80,8 @@ let package = Package(
     .executableTarget(
       name: "hoof",
       dependencies: [
-        "Terminal", "Surgery", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "COpenBLAS", "TensorTesting",
+        "Terminal", "Surgery", "Training", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "COpenBLAS",
+        "TensorTesting",
       ]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
@@ -92,7 +93,10 @@ let package = Package(
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA", "TestSupport"]),
+      name: "TrainingTests",
+      dependencies: [
+        "Training", "Evaluation", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA", "TestSupport",
+      ]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(
