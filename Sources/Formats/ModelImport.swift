@@ -82,10 +82,7 @@ public struct ModelImport: Sendable {
       items.append(Item(name: name, dtype: types.dtype(of: name, shape, content), shape: shape, content: content))
     }
     self.items = items
-    notes =
-      types.fallbacks == 0
-      ? []
-      : ["\(types.fallbacks) matrices are stored as q8_0: their rows are so far from a multiple of 256 that q4_K would be larger"]
+    notes = types.notes
   }
 
   public var before: ModelSizes { source.sizes }
@@ -97,13 +94,19 @@ public struct ModelImport: Sendable {
 }
 
 /// The type each tensor of a new file is stored in.
-private struct TypeChoice {
+struct TypeChoice {
   let wanted: DType?
   /// What matrices without a source become.
   let made: DType
   private let isRebuilt: Bool
   /// Matrices whose rows q4_K does not suit.
   private(set) var fallbacks = 0
+
+  /// What the user should know.
+  var notes: [String] {
+    guard fallbacks > 0 else { return [] }
+    return ["\(fallbacks) matrices are stored as q8_0: their rows are so far from a multiple of 256 that q4_K would be larger"]
+  }
 
   /// - Parameter isRebuilt: all weights are made, so that none is exact but in f32.
   init(wanted: DType?, source: ModelSource, isRebuilt: Bool) {
