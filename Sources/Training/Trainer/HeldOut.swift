@@ -20,7 +20,7 @@ public struct HeldOut: Sendable {
     for batch in batches {
       let batch = try PackedBatch(batch, on: backend)
       // A tape that wants no gradient records nothing.
-      let tape = Tape(into: Gradients(of: [Tensor]()))
+      let tape = Tape(into: Gradients(of: [Tensor]()), adapter: trainee.adapter)
       let hidden = try model.hidden(batch, checkpointed: false, in: tape)
       let losses = try tape.crossEntropy(
         of: hidden, head: tape.parameter(model.head), targets: batch.targets, scale: 1, rowsPerChunk: rowsPerChunk)

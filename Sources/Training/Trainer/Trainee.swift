@@ -7,10 +7,13 @@ public struct Trainee: Sendable {
   public let model: Llama
   /// In the order of the forward pass; an adapter's parameters, where there is one, are all.
   public let trained: [TrainedParameter]
+  public let adapter: Adapter?
 
-  public init(_ model: Llama, trained: [TrainedParameter]) {
+  /// A frozen model with an adapter that is trained.
+  public init(_ model: Llama, adapter: Adapter) {
     self.model = model
-    self.trained = trained
+    self.adapter = adapter
+    trained = adapter.parameters
   }
 
   /// Loads a model with the tensors of `names` ready for training: f32 where the backend computes in f32, else bf16 with its exact value in
@@ -23,6 +26,7 @@ public struct Trainee: Sendable {
   public init(_ plan: ModelImport, training names: Set<String>, masters hasMasters: Bool = true, on backend: any ComputeBackend) throws {
     let type = backend.activations
     var masters: [String: Tensor] = [:]
+    adapter = nil
     model = try Llama(plan, on: backend, owning: { names.contains($0) ? type : nil }, master: hasMasters ? { masters[$0] = $1 } : nil)
     let all = model.parameters
     precondition(names.isSubset(of: all.map(\.name)), "trainee: the model has no \(names.subtracting(all.map(\.name)))")
@@ -32,8 +36,13 @@ public struct Trainee: Sendable {
   public var backend: any ComputeBackend { model.backend }
   public var trainedCount: Int { trained.reduce(0) { $0 + $1.tensor.shape.count } }
 
-  /// What the trained tensors have become, for `ModelImport(_:matrixType:retrained:)`. Read while the file is written.
+  /// What the trained tensors of a model without adapter have become, for `ModelImport(_:matrixType:retrained:)`. Read while the file is written.
   public var rows: [String: RowMaker] {
-    Dictionary(uniqueKeysWithValues: trained.map { parameter in (parameter.name, { try parameter.value.rows($0).floats() }) })
+    var rows: [String: RowMaker] = [:]
+    for parameter in trained {
+      let value = parameter.value
+      rows[parameter.name] = { try value.rows($0).floats() }
+    }
+    return rows
   }
 }

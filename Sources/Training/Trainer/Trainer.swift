@@ -67,7 +67,10 @@ public final class Trainer {
       gradients.clear()
       do throws(BackendError) {
         var losses: [Tensor] = []
-        for pass in passes { losses.append(try differentiate(pass, scale: scale)) }
+        for (index, pass) in passes.enumerated() {
+          let dropout = DropoutStream(seed: plan.seed, step: progress.step + 1, batch: index)
+          losses.append(try differentiate(pass, scale: scale, dropout))
+        }
         var sum = 0.0
         for part in losses { sum += try part.floats().reduce(0) { $0 + Double($1) } }
         return sum
@@ -81,10 +84,10 @@ public final class Trainer {
     }
   }
 
-  private func differentiate(_ pass: TrainingBatch, scale: Float) throws(BackendError) -> Tensor {
+  private func differentiate(_ pass: TrainingBatch, scale: Float, _ dropout: DropoutStream) throws(BackendError) -> Tensor {
     let model = trainee.model
     let batch = try PackedBatch(pass, on: model.backend)
-    let tape = Tape(into: gradients)
+    let tape = Tape(into: gradients, adapter: trainee.adapter, dropout: dropout)
     let hidden = try model.hidden(batch, checkpointed: memory.checkpointsActivations, in: tape)
     let losses = try tape.crossEntropy(
       of: hidden, head: tape.parameter(model.head), targets: batch.targets, scale: scale, rowsPerChunk: memory.rowsPerChunk)

@@ -31,6 +31,26 @@ public struct TrainingCost: Sendable, Equatable {
       moments += optimizer.bytes(ofMomentsFor: shape)
     }
   }
+
+  /// Of a low-rank adapter beside a frozen model.
+  public init(
+    _ config: LlamaConfig, adapter options: Adapter.Options, frozen: Int, optimizer: Optimizer.Kind, on backend: any ComputeBackend
+  ) {
+    self.frozen = frozen
+    let wide = backend.weights(storedAs: .f32)
+    for layer in config.layers {
+      for part in options.targets {
+        guard let shape = config.shape(of: part, in: layer) else { continue }
+        for shape in [Shape(options.rank, shape.columns), Shape(shape.rows, options.rank)] {
+          parameters += shape.count
+          trained += shape.count * wide.block.bytes
+          if wide != .f32 { masters += 4 * shape.count }
+          gradients += 4 * shape.count
+          moments += optimizer.bytes(ofMomentsFor: shape)
+        }
+      }
+    }
+  }
 }
 
 extension Optimizer.Kind {

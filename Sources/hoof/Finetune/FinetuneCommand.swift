@@ -1,3 +1,4 @@
+import Formats
 import Terminal
 import Training
 
@@ -16,15 +17,17 @@ extension Command {
       positionals: [Positional("MODEL", .optional, help: ".hoof file or Hugging Face folder; none with --init")],
       options: [
         CommandOption("data", .string, placeholder: "FILE", help: "the examples"),
-        .output("the .hoof file to write"),
+        .output("the .hoof file to write; for an adapter also a folder, which PEFT reads"),
         CommandOption(
           "init", .string, placeholder: "CONFIG",
           help: "train a new model of this config.json, from random weights (normal, deviation 0.02)"),
         CommandOption("tokenizer", .string, placeholder: "FILE", help: "with --init: its tokenizer.json"),
-      ] + length + examples + method + evaluation + keeping + MatrixType.options + memory + [.backend] + CommandOption.computing + [
-        CommandOption("dry-run", help: "show what would be trained, what it needs, and one example with its scored tokens; train nothing"),
-        .force, .json, .quiet,
-      ],
+      ] + length + examples + method + adapter + evaluation + keeping + MatrixType.options + memory + [.backend] + CommandOption.computing
+        + [
+          CommandOption(
+            "dry-run", help: "show what would be trained, what it needs, and one example with its scored tokens; train nothing"),
+          .force, .json, .quiet,
+        ],
       exclusive: [
         MatrixType.flags, ["steps", "epochs"], ["batch", "batch-tokens"], ["eval-data", "eval-split"], ["dry-run", "resume"],
       ],
@@ -33,6 +36,7 @@ extension Command {
         .init(
           "hoof finetune cut.hoof --data chat.jsonl --eval-split 0.05 --keep-best --html loss.html -o healed.hoof",
           "three epochs; what is written is the state that was best on a twentieth of the examples"),
+        .init("hoof finetune base.hoof --data chat.jsonl --lora-rank 16 -o lora/", "an adapter of a model that may be quantised"),
         .init("hoof finetune cut.hoof --data chat.jsonl --dry-run", "what it would take"),
         .init(
           "hoof finetune --init config.json --tokenizer tokenizer.json --data stories.txt --epochs 1 --batch 32 --lr 1e-3 --bf16 -o new.hoof",
@@ -46,7 +50,7 @@ extension Command {
   private static let length: [CommandOption] = [
     CommandOption("steps", .int(1...1_000_000_000), help: "stop after N steps"),
     CommandOption("epochs", .int(1...1_000_000), placeholder: "E", help: "stop when every example was seen E times (default: 3)"),
-    CommandOption("lr", .double(0...1000), placeholder: "RATE", help: "learning rate at its peak (default: \(TrainingKind.defaultRates))"),
+    CommandOption("lr", .double(0...1e30), placeholder: "RATE", help: "learning rate at its peak (default: \(TrainingKind.defaultRates))"),
     CommandOption(
       "schedule", .choice(Schedule.Kind.allCases.map(\.rawValue)), help: "what the learning rate does after the warm-up (default: cosine)"),
     CommandOption(
@@ -80,6 +84,19 @@ extension Command {
     CommandOption("freeze", .string, placeholder: "NAMES", help: "tensors that stay as they are: names with *, separated by commas"),
     CommandOption("no-master", help: "on a GPU: no 32-bit masters of bf16 weights; steps are rounded at random instead"),
     .seed,
+  ]
+
+  private static let adapter: [CommandOption] = [
+    CommandOption(
+      "lora-rank", .int(1...65536), placeholder: "R",
+      help: "train a low-rank adapter beside the frozen model (LoRA), which may be quantised"),
+    CommandOption("lora-alpha", .double(0.0001...1e6), placeholder: "A", help: "its products are scaled by A/R (default: twice the rank)"),
+    CommandOption("lora-dropout", .double(0...0.99), help: "share of an adapter's inputs that is dropped (default: 0)"),
+    CommandOption(
+      "lora-targets", .string, placeholder: "LIST",
+      help: "all, or some of \(AdapterTargets.parts.map(\.moduleName).joined(separator: ",")) (default: all)"),
+    CommandOption("rslora", help: "scale by A/√R"),
+    CommandOption("adapter", .string, placeholder: "DIR", help: "go on with this adapter, a PEFT folder"),
   ]
 
   private static let evaluation: [CommandOption] = [

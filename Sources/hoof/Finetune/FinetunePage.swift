@@ -33,7 +33,8 @@ struct FinetunePage {
       ("Backend", trainer.trainee.backend.name), ("Time", "\(TimeSpan(seconds))"),
       ("Speed", seconds > 0 ? "\(LargeCount(Double(progress.tokens) / seconds)) tokens/s" : nil),
     ]
-    let page = TrainingPage(title: "Training of \(name.split(separator: "/").last ?? "")", facts: facts, findings: findings, log: log.entries)
+    let page = TrainingPage(
+      title: "Training of \(name.split(separator: "/").last ?? "")", facts: facts, findings: findings, log: log.entries)
     try AtomicFile.write(page.html, to: path, force: true)
   }
 

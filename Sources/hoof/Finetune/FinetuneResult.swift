@@ -11,21 +11,22 @@ struct FinetuneResult {
   private let data: FinetuneData
   private let trainer: Trainer
   private let speed: (tokens: Int, seconds: Double)
-  private let output: String
+  private let output: FinetuneOutput
+  private let request: AdapterRequest?
   private let log: TrainingLog
 
   init(
-    _ subject: FinetuneSubject, _ data: FinetuneData, _ trainer: Trainer, _ speed: (tokens: Int, seconds: Double), output: String,
+    _ subject: FinetuneSubject, _ data: FinetuneData, _ trainer: Trainer, _ request: AdapterRequest?,
+    _ speed: (tokens: Int, seconds: Double),
+    output: FinetuneOutput,
     log: TrainingLog
   ) {
     (self.subject, self.data, self.trainer, self.speed, self.output, self.log) = (subject, data, trainer, speed, output, log)
+    self.request = request
   }
 
   func write(_ arguments: Arguments) throws {
-    let model = ModelImport(
-      subject.source, matrixType: MatrixType.wanted(arguments), retrained: .init(rows: trainer.trainee.rows, history: history))
-    if !arguments.has("quiet") { for note in model.notes { Output.note("hoof: \(note)") } }
-    try Creation.write(model, to: output, arguments)
+    try output.write(trainer.trainee, of: subject.source, history: history, arguments)
   }
 
   /// The file's own account: nothing in it depends on when or how often the run was interrupted.
@@ -37,6 +38,7 @@ struct FinetuneResult {
       "learning_rate": .double(plan.schedule.peak), "schedule": .string(plan.schedule.kind.rawValue),
       "optimizer": .string(plan.optimizer.kind.rawValue),
     ]
+    if let request { entry["adapter"] = .string(request.description) }
     if !subject.isNew { entry["source"] = .string(subject.identity) }
     if let first = progress.firstLoss { entry["loss_before"] = .double(first) }
     if let loss = progress.smoothedLoss { entry["loss"] = .double(loss) }
@@ -52,7 +54,7 @@ struct FinetuneResult {
 
   private var json: JSON {
     var object = history.object ?? [:]
-    object["output"] = .string(output)
+    object["output"] = .string(output.path)
     object["log"] = .string(log.path)
     object["seconds"] = .double(speed.seconds)
     object["tokens_per_second"] = .double(Double(speed.tokens) / max(speed.seconds, 1e-9))
@@ -77,6 +79,6 @@ struct FinetuneResult {
     }
     rows.append(("memory", "\(ByteCount(MemoryUse(on: trainer.trainee.backend).bytes))"))
     rows.append(("log", log.path))
-    return "wrote \(output.onOneLine)\n" + HelpText.table(rows.map { ($0.0, $0.1.onOneLine) })
+    return "wrote \(output.path.onOneLine)\n" + HelpText.table(rows.map { ($0.0, $0.1.onOneLine) })
   }
 }

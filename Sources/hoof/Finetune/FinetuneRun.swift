@@ -19,39 +19,45 @@ struct FinetuneRun {
     self.arguments = arguments
     isQuiet = arguments.has("quiet")
     try FinetuneSubject.check(arguments)
+    try AdapterRequest.check(arguments)
     options = try FinetuneOptions(arguments)
     if !arguments.has("data") { throw FinetuneOptions.refuse("--data FILE is missing: the examples to train on") }
     if !arguments.has("output"), !arguments.has("dry-run") { throw FinetuneOptions.refuse("-o is missing: -o OUT.hoof") }
   }
 
   func run() throws {
-    let output = arguments.has("dry-run") ? nil : arguments.string("output")
+    let output = arguments.has("dry-run") ? nil : arguments.string("output").map { FinetuneOutput($0, arguments) }
     var checkpoint: TrainingCheckpoint?
     if let output {
       let inputs = FinetuneSubject.paths(arguments) + [arguments.string("data"), arguments.string("eval-data")].compactMap(\.self)
       let pages = arguments.has("resume") ? [] : [arguments.string("log"), arguments.string("html")].compactMap(\.self)
-      try checkOutputs([output] + pages, inputs: inputs, force: arguments.has("force"))
+      try output.check(beside: pages, inputs: inputs, force: arguments.has("force"))
       if arguments.has("resume") {
-        checkpoint = try CheckpointPlace.open(beside: output)
+        checkpoint = try CheckpointPlace.open(beside: output.path)
         if checkpoint == nil, arguments.has("finish") {
-          throw CommandError("there is no checkpoint to finish", at: CheckpointPlace.path(beside: output))
+          throw CommandError("there is no checkpoint to finish", at: CheckpointPlace.path(beside: output.path))
         }
-        if checkpoint == nil { note("there is no \(CheckpointPlace.path(beside: output)) to go on from; this is a new run") }
+        if checkpoint == nil { note("there is no \(CheckpointPlace.path(beside: output.path)) to go on from; this is a new run") }
       } else {
-        try CheckpointPlace.refuseStale(beside: output)
+        try CheckpointPlace.refuseStale(beside: output.path)
       }
     }
     let subject = try FinetuneSubject(arguments)
     let source = subject.source
     let data = try FinetuneData(source, options, arguments)
     for line in data.notes { note(line) }
-    let kind = subject.isNew ? TrainingKind.scratch : .full
+    let request = try AdapterRequest(arguments, for: source)
+    let kind: TrainingKind = subject.isNew ? .scratch : request == nil ? .full : .adapter
     let names = try trainedNames(of: source)
     let plan = try options.plan(kind, examples: data.examples)
     if let warning = kind.warning(rate: plan.schedule.peak) { note(warning) }
 
     func cost(on backend: any ComputeBackend) -> TrainingCost {
-      TrainingCost(
+      if let request {
+        let frozen = ModelFit(source, on: backend).weights
+        return TrainingCost(source.config, adapter: request.options, frozen: frozen, optimizer: plan.optimizer.kind, on: backend)
+      }
+      return TrainingCost(
         source.config, training: names, frozen: ModelFit(source, on: backend, without: names).weights,
         hasMasters: !arguments.has("no-master"), optimizer: plan.optimizer.kind, on: backend)
     }
@@ -66,16 +72,22 @@ struct FinetuneRun {
       return try FinetunePreview(source, data, plan, memory, cost(on: backend), rows: rows, backend: backend).print(arguments)
     }
 
-    let trainee = try Trainee(subject.plan, training: names, masters: !arguments.has("no-master"), on: backend)
+    let trainee: Trainee
+    if let request {
+      let model = try Llama(subject.plan, on: backend)
+      trainee = Trainee(model, adapter: try request.adapter(for: model, seed: plan.seed))
+    } else {
+      trainee = try Trainee(subject.plan, training: names, masters: !arguments.has("no-master"), on: backend)
+    }
     let trainer = try Trainer(trainee, on: data.examples, plan, memory: memory) { note($0) }
     let place = CheckpointPlace(
-      path: CheckpointPlace.path(beside: output), run: identity(subject, data, names, plan, on: backend))
+      path: CheckpointPlace.path(beside: output.path), run: identity(subject, data, names, request, plan, on: backend))
     if let checkpoint {
       try trainer.resume(checkpoint, run: place.run)
       note("going on behind step \(trainer.progress.step) of \(plan.steps)")
     }
     let log = try TrainingLog(
-      path: arguments.string("log") ?? FinetuneRun.logPath(beside: output), goingOnFrom: checkpoint.map(\.progress.step))
+      path: arguments.string("log") ?? output.logPath, goingOnFrom: checkpoint.map(\.progress.step))
     let heldOut = data.heldOut.isEmpty ? nil : HeldOut(data.heldOut, rowsPerPass: backend.usefulRows ?? 1024)
     let loop = FinetuneLoop(
       trainer, kind, heldOut: heldOut, place: place, log: log, tokensPerStep: data.tokensPerStep(plan), options, arguments)
@@ -91,7 +103,7 @@ struct FinetuneRun {
     }
 
     if arguments.has("keep-best") { try trainer.restoreBest() }
-    let result = FinetuneResult(subject, data, trainer, loop.speed, output: output, log: log)
+    let result = FinetuneResult(subject, data, trainer, request, loop.speed, output: output, log: log)
     do { try result.write(arguments) } catch {
       // The work is not to be lost because a disk is full.
       try? trainer.save(to: place.path, run: place.run)
@@ -110,19 +122,15 @@ struct FinetuneRun {
     Set(source.config.tensorShapes.map(\.name))
   }
 
-  /// OUT.hoof → OUT.log.jsonl
-  private static func logPath(beside output: String) -> String {
-    (output.hasSuffix(".hoof") ? String(output.dropLast(5)) : output) + ".log.jsonl"
-  }
-
   /// Whatever determines the run's numbers.
   private func identity(
-    _ subject: FinetuneSubject, _ data: FinetuneData, _ names: Set<String>, _ plan: TrainingPlan, on backend: any ComputeBackend
+    _ subject: FinetuneSubject, _ data: FinetuneData, _ names: Set<String>, _ request: AdapterRequest?, _ plan: TrainingPlan,
+    on backend: any ComputeBackend
   ) -> JSON.Object {
     var run: JSON.Object = ["model": .string(subject.identity)]
     for (name, value) in data.identity.members { run[name] = value }
     for (name, value) in plan.json.members { run[name] = value }
-    run["trained tensors"] = .string(SHA256.hex(of: Array(names.sorted().joined(separator: "\n").utf8)))
+    run["trained tensors"] = .string(request?.identity ?? SHA256.hex(of: Array(names.sorted().joined(separator: "\n").utf8)))
     run["eval-every"] = arguments.int("eval-every").map { .int($0) } ?? nil
     run["keep-best"] = .bool(arguments.has("keep-best"))
     run["masters"] = .bool(!arguments.has("no-master"))

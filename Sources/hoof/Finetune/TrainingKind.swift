@@ -31,7 +31,7 @@ enum TrainingKind: String, CaseIterable {
     }
   }
 
-  static let defaultRates = "1e-5"
+  static let defaultRates = "1e-5 for weights, 1e-4 for adapters, 5e-4 for a new model"
 
   /// What to tell somebody whose rate looks like another kind's.
   func warning(rate: Double) -> String? {
