@@ -62,30 +62,39 @@ public struct ModelImport: Sendable {
   ///     another type than f32 is wanted.
   ///   - cut: nil keeps everything.
   ///   - rebuilt: the model that the cut leaves, in another width; its layers are those that the cut keeps.
+  ///   - merging: an adapter of the source, whose products are added to the source's weights; a cut comes after it. A quantised weight is
+  ///     widened, added to and quantised again.
   /// - Throws: when `cut` names a layer, head, neuron or channel that is not there or names one twice, leaves no layer, or an uneven number
-  ///   of heads.
-  public init(_ source: ModelSource, matrixType: DType? = nil, cut: Cut? = nil, rebuilt: Rebuilt? = nil) throws(FormatError) {
+  ///   of heads; when the adapter does not fit the source.
+  public init(
+    _ source: ModelSource, matrixType: DType? = nil, cut: Cut? = nil, rebuilt: Rebuilt? = nil, merging adapter: AdapterFile? = nil
+  ) throws(FormatError) {
     precondition(matrixType != .i32, "import: weights cannot be i32")
+    precondition(rebuilt == nil || adapter == nil, "import: an adapter into a rebuilt model")
+    var merge = try adapter.map { (adapter) throws(FormatError) in try AdapterMerge(adapter, into: source) }
     var types = TypeChoice(wanted: matrixType, source: source, isRebuilt: rebuilt != nil)
     let selection = try Selection(cut, of: source, mergesMaps: types.made == .f32)
     let config = rebuilt?.config ?? selection.config
     precondition(config.layers.count == selection.layers.count, "import: a rebuilt model of \(config.layers.count) layers")
     self.source = source
     self.config = config
-    isCut = cut != nil || rebuilt != nil
+    isCut = cut != nil || rebuilt != nil || merge != nil
     originalLayers = selection.layers.map { source.originalLayers[$0] }
-    history = source.history + (cut.map { [$0.history(config, layers: selection.layers, of: source)] } ?? [])
+    history =
+      source.history + (merge.map { [$0.history] } ?? []) + (cut.map { [$0.history(config, layers: selection.layers, of: source)] } ?? [])
 
     var items: [Item] = []
     for (name, shape) in config.tensorShapes {
       let content = rebuilt.map { .made($0.rows(name)) } ?? selection.content(of: name)
-      items.append(Item(name: name, dtype: types.dtype(of: name, shape, content), shape: shape, content: content))
+      let type = types.dtype(of: name, shape, content)
+      items.append(Item(name: name, dtype: type, shape: shape, content: merge?.content(content, as: type) ?? content))
     }
     self.items = items
-    notes =
+    let fallbacks =
       types.fallbacks == 0
       ? []
       : ["\(types.fallbacks) matrices are stored as q8_0: their rows are so far from a multiple of 256 that q4_K would be larger"]
+    notes = fallbacks + (merge?.notes ?? [])
   }
 
   public var before: ModelSizes { source.sizes }

@@ -22,7 +22,9 @@ extension Tape {
     }
   }
 
-  private func piece() -> Tape { Tape(into: gradients, at: visited, visitor: visitor) }
+  private func piece() -> Tape {
+    Tape(into: gradients, at: visited, adapter: adapter, dropout: dropout, visitor: visitor)
+  }
 }
 
 extension Llama {
