@@ -3,7 +3,7 @@ import TensorCore
 /// Gradients of the parameters somebody wants, f32, summed over every backward pass that was given them. What is asked for is told by the
 /// memory a parameter lies in, so a tied embedding and head are one parameter with one gradient.
 public final class Gradients {
-  private struct Key: Hashable {
+  struct Key: Hashable {
     let storage: ObjectIdentifier
     let byteOffset: Int
 
