@@ -15,6 +15,29 @@ package enum FormatParsers {
     }
   }
 
+  package static func adapterConfig(_ bytes: [UInt8]) throws(FormatError) {
+    let settings = try AdapterSettings(Fields(path: "adapter_config.json", parsing: bytes))
+    for part in AdapterTargets.parts {
+      precondition(settings.rank(of: part, layer: 1) > 0 && settings.scale(of: part, layer: 1) > 0, "adapter: a scale that is not one")
+      _ = settings.targets.contains(part, layer: 1)
+    }
+    let copy = try AdapterSettings(Fields(path: "copy", parsing: Array(settings.json.text().utf8)))
+    precondition(copy == settings, "adapter: does not survive its own config")
+  }
+
+  /// - Parameter config: adapter_config.json of the adapter that the bytes were before they were changed.
+  package static func adapter(_ bytes: [UInt8], config: [UInt8]) throws(FormatError) {
+    let settings = try AdapterSettings(Fields(path: "adapter_config.json", parsing: config))
+    let header = try bytes.withUnsafeBufferPointer { buffer throws(FormatError) in
+      try SafetensorsHeader(parsing: UnsafeRawBufferPointer(buffer), path: "fuzz.safetensors")
+    }
+    for pair in try AdapterLayout(header, settings, path: "fuzz.safetensors").pairs {
+      precondition(pair.a.dimensions[0] == pair.b.dimensions[1], "adapter: halves of two ranks")
+      touch(bytes, pair.a.range)
+      touch(bytes, pair.b.range)
+    }
+  }
+
   package static func config(_ bytes: [UInt8]) throws(FormatError) {
     let fields = try Fields(path: "config.json", parsing: bytes)
     let config = try HuggingFaceConfig(fields, generation: fields).config

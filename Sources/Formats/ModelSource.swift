@@ -59,7 +59,12 @@ public struct ModelSource: Sendable {
 
   /// Opens a Hugging Face folder or a .hoof file; the weights are mapped, not read.
   public static func open(path: String) throws(FormatError) -> ModelSource {
-    if isFolder(path) { return try HuggingFaceFolder.open(path) }
+    if isFolder(path) {
+      if AdapterFile.isAdapter(path) {
+        throw FormatError(path, nil, "is an adapter, not a model; hoof create MODEL --merge-adapter makes a model of both")
+      }
+      return try HuggingFaceFolder.open(path)
+    }
     let file = try MappedFile(path: path)
     if file.bytes.starts(with: HoofFile.magic) { return try HoofFile.open(file) }
     if file.bytes.starts(with: Array("GGUF".utf8)) {

@@ -21,9 +21,15 @@ public final class SafetensorsWriter: Sendable {
   private let output: OutputFile
   private let starts: [Int]
 
-  /// - Parameter items: dense tensors (f32, f16, bf16, i32), in the order of the file.
-  public init(path: String, items: [Item], replacing: Bool = false) throws(FormatError) {
-    var header: JSON.Object = ["__metadata__": ["format": "pt"]]
+  /// - Parameters:
+  ///   - items: dense tensors (f32, f16, bf16, i32), in the order of the file.
+  ///   - metadata: what the file says beside its tensors, by name.
+  public init(
+    path: String, items: [Item], metadata: [(name: String, value: String)] = [], replacing: Bool = false
+  ) throws(FormatError) {
+    var notes: JSON.Object = ["format": "pt"]
+    for (name, value) in metadata { notes[name] = .string(value) }
+    var header: JSON.Object = ["__metadata__": .object(notes)]
     var starts: [Int] = []
     var end = 0
     for item in items {

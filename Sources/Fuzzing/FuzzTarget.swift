@@ -55,15 +55,36 @@ extension FuzzTarget {
     config.ropeScaling = .llama3(factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 16)
     try RandomModel.write(config: config, dtype: .bf16, seed: 1, to: folder)
     let stretched = try file("config.json")
+    let adapter = try adapter(in: folder + "/adapter")
     let numbers = Array(#"{"a": [1, -2.5e-3, true, false, null, "x\n\u00e9\ud83d\ude00", {"b": [[[[]]]]}]}"#.utf8)
     return [
       FuzzTarget(name: "json", seeds: [numbers, plainConfig, index, sections.header]) { _ = try JSON(parsing: $0) },
       FuzzTarget(name: "safetensors", seeds: weights) { try FormatParsers.safetensors($0) },
       FuzzTarget(name: "shard-index", seeds: [index]) { try FormatParsers.shardIndex($0) },
       FuzzTarget(name: "config", seeds: [plainConfig, stretched]) { try FormatParsers.config($0) },
+      FuzzTarget(name: "adapter-config", seeds: adapter.configs) { try FormatParsers.adapterConfig($0) },
+      FuzzTarget(name: "adapter", seeds: [adapter.weights]) { try FormatParsers.adapter($0, config: adapter.configs[0]) },
       FuzzTarget(name: "hoof", seeds: [hoof]) { try FormatParsers.hoof($0) },
       FuzzTarget(name: "hoof-header", seeds: [sections.header]) { try FormatParsers.hoofHeader($0) },
       FuzzTarget(name: "hoof-table", seeds: [sections.table]) { try FormatParsers.hoofTable($0) },
     ]
+  }
+  /// A small LoRA adapter's files, and a config that says all it can.
+  private static func adapter(in folder: String) throws -> (configs: [[UInt8]], weights: [UInt8]) {
+    let pair = AdapterMatrices(
+      layer: 1, part: .query, rank: 2, a: Array(repeating: 0.5, count: 16), b: Array(repeating: 0.25, count: 16))
+    var other = pair
+    other.part = .down
+    try AdapterFile.write(
+      [pair, other], AdapterSettings(rank: 2, alpha: 4, dropout: 0.5, targets: AdapterTargets([.query, .down], layers: [1])), base: "abc",
+      to: folder)
+    let full = #"""
+      {"peft_type": "LORA", "r": 8, "lora_alpha": 16.5, "lora_dropout": 0.05, "use_rslora": true, "target_modules": ["q_proj", "mlp.up_proj"],
+      "exclude_modules": ["layers.1.self_attn.q_proj"], "layers_to_transform": [0, 2], "layers_pattern": "layers", "bias": "none",
+      "rank_pattern": {"q_proj": 4, "^model.layers.0.mlp.up_proj": 2}, "alpha_pattern": {"up_proj": 1e-3}, "use_dora": false,
+      "init_lora_weights": "gaussian", "modules_to_save": null, "loftq_config": {}, "task_type": "CAUSAL_LM"}
+      """#
+    func file(_ name: String) throws -> [UInt8] { try readFile(folder + "/" + name, limit: 1 << 20) }
+    return ([try file("adapter_config.json"), Array(full.utf8)], try file("adapter_model.safetensors"))
   }
 }

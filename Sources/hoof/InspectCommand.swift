@@ -6,8 +6,8 @@ import Tokenization
 extension Command {
   static let inspect = Command(
     spec: CommandSpec(
-      "inspect", summary: "config, layers, sizes, tokenizer and surgery history of a model",
-      positionals: [Positional("MODEL", help: "a Hugging Face folder or a .hoof file")],
+      "inspect", summary: "config, layers, sizes, tokenizer and surgery history of a model; what a LoRA adapter changes",
+      positionals: [Positional("MODEL", help: "a Hugging Face folder, a .hoof file or an adapter's folder")],
       options: [
         CommandOption("verify", help: "read all weights: compare them with the file's checksums and look for NaN and infinity"),
         .json, CommandOption("verbose", short: "v", help: "list every tensor"),
@@ -17,7 +17,9 @@ extension Command {
         .init("hoof inspect base.hoof --verify", "and whether its bytes are as they were written"),
       ]),
     run: { arguments in
-      let source = try Models.open(arguments.first("MODEL")!)
+      let path = arguments.first("MODEL")!
+      if AdapterFile.isAdapter(path) { return try AdapterInspection.run(path, arguments) }
+      let source = try Models.open(path)
       var inspection = try Inspection(source)
       if arguments.has("verify") { try inspection.verify() }
       if arguments.has("json") { return try Output.line(inspection.json.text(pretty: true)) }

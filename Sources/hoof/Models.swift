@@ -9,6 +9,16 @@ enum Models {
     do throws(FormatError) { return try ModelSource.open(path: path) } catch { throw CommandError(error.description) }
   }
 
+  /// A LoRA adapter of the model.
+  /// - Parameter anyBase: takes one that was trained on another model of the same shape.
+  static func adapter(_ path: String, for source: ModelSource, anyBase: Bool) throws(CommandError) -> AdapterFile {
+    do throws(FormatError) {
+      let adapter = try AdapterFile.open(path, for: source.config)
+      if !anyBase { try adapter.check(isFor: source) }
+      return adapter
+    } catch { throw CommandError(error.description) }
+  }
+
   /// The model's tokenizer, checked against its vocabulary; nil when it has none.
   static func tokenizer(of source: ModelSource) throws(CommandError) -> Tokenizer? {
     guard let bytes = source.tokenizer else { return nil }

@@ -45,6 +45,12 @@ struct ReferenceRun {
   let loss: Double
   let gradientNorm: Double
   let gradientNorms: [String: Double]
+  /// Before each of the steps, and after the last.
+  let losses: [Double]
+  /// Before each of the steps.
+  let stepNorms: [Double]
+  /// ‖weights after the steps - weights before‖, over all of them.
+  let weightChange: Double
 
   static let models = ["stories260K", "talespin-tiny", "talespin-15m"]
 
@@ -56,8 +62,12 @@ struct ReferenceRun {
     }
     // The reference's labels are shifted by the loss, ours by the batch; -100 is not scored.
     batch = Batch(sequences: lists("input_ids"), targets: lists("labels").map { $0.dropFirst().map { max($0, -1) } + [-1] })
-    loss = run["loss_before_each_step"]?.array?.first?.double ?? .nan
-    gradientNorm = run["grad_norm_before_each_step"]?.array?.first?.double ?? .nan
+    let before = run["loss_before_each_step"]?.array?.compactMap(\.double) ?? []
+    losses = before + [run["loss_after_10_steps"]?.double ?? .nan]
+    stepNorms = run["grad_norm_before_each_step"]?.array?.compactMap(\.double) ?? []
+    weightChange = run["weight_change_l2_after_10_steps"]?.double ?? .nan
+    loss = losses.first ?? .nan
+    gradientNorm = stepNorms.first ?? .nan
     gradientNorms = run["grad_norm_per_tensor_step0"]?.object?.members.reduce(into: [:]) { $0[$1.0] = $1.1.double } ?? [:]
   }
 }

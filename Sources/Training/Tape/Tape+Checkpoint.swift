@@ -22,13 +22,22 @@ extension Tape {
     }
   }
 
-  private func piece() -> Tape { Tape(into: gradients, at: visited, visitor: visitor) }
+  private func piece() -> Tape {
+    Tape(into: gradients, at: visited, adapter: adapter, dropout: dropout, visitor: visitor)
+  }
 }
 
 extension Llama {
   /// ids [N, 1] → hidden rows the LM head reads, [N, C], keeping one residual stream per layer for `backward`, which computes every layer
   /// once more: a third more work, for the memory of one layer's activations instead of all.
   public func hidden(
+    _ ids: Tensor, _ layout: PackedLayout, without removed: Set<Int> = [], checkpointedBy tape: Tape
+  ) throws(BackendError) -> Tape.Variable {
+    try finish(stream(ids, layout, without: removed, checkpointedBy: tape), in: tape)
+  }
+
+  /// The same up to the residual stream that leaves the last layer, [N, C].
+  public func stream(
     _ ids: Tensor, _ layout: PackedLayout, without removed: Set<Int> = [], checkpointedBy tape: Tape
   ) throws(BackendError) -> Tape.Variable {
     var x = try embed(ids, in: tape)
@@ -38,6 +47,6 @@ extension Llama {
         return removed.contains(layer.index) ? try layer.bypass(x, in: tape) : try layer(x, layout, in: tape)
       }
     }
-    return try finish(x, in: tape)
+    return x
   }
 }

@@ -24,8 +24,9 @@ extension Tape: Graph {
 
   public func linear(_ x: Variable, _ weight: Variable, rounded: Bool) throws(BackendError) -> Variable {
     let out = try x.tensor.linear(weight.tensor, as: rounded ? x.tensor.backend.activations : .f32)
-    guard x.isRecorded || weight.isRecorded else { return constant(out) }
-    let product = Product(x, weight)
+    let product = try Product(x, weight, on: self)
+    product.update?.add(to: out)
+    guard product.isRecorded else { return constant(out) }
     return record(out) { (tape, dOut) throws(BackendError) in try product.backward(dOut.tensor, on: tape) }
   }
 
@@ -97,8 +98,10 @@ extension Tape: Graph {
     if visitor != nil, visited.contains(site.point) { return try sum(x, visit(site, linear(y, weight, rounded: false))) }
     let out = try x.tensor.copied()
     out.backend.matmul(y.tensor, weight.tensor, transpose: .right, beta: 1, into: out)
-    guard y.isRecorded || weight.isRecorded || x.isRecorded else { return constant(out) }
-    let (product, x) = (Product(y, weight), x.slot)
+    let product = try Product(y, weight, on: self)
+    product.update?.add(to: out)
+    guard product.isRecorded || x.isRecorded else { return constant(out) }
+    let x = x.slot
     return record(out) { (tape, dOut) throws(BackendError) in
       try product.backward(dOut.tensor, on: tape)
       try tape.pass(dOut, to: x)
@@ -138,21 +141,25 @@ extension Tape: Graph {
   }
 }
 
-/// The two gradients of x·weightᵀ: dx = dOut·weight, dWeight = dOutᵀ·x.
+/// The two gradients of x·weightᵀ: dx = dOut·weight, dWeight = dOutᵀ·x. With an adapter's update of the weight beside it, if there is one.
 private struct Product {
   let x: Tape.Slot, weight: Tape.Slot
   /// What x's gradient is made with; nil when nobody wants that.
   let matrix: Tensor?
   /// What the weight's gradient is made with; nil when it is frozen.
   let rows: Tensor?
+  let update: LowRankUpdate?
   let backend: any ComputeBackend
 
-  init(_ x: Tape.Variable, _ weight: Tape.Variable) {
+  init(_ x: Tape.Variable, _ weight: Tape.Variable, on tape: Tape) throws(BackendError) {
     (self.x, self.weight) = (x.slot, weight.slot)
     matrix = x.isRecorded ? weight.tensor : nil
     rows = weight.isRecorded ? x.tensor : nil
+    update = try tape.update(of: weight.tensor, for: x.tensor)
     backend = x.tensor.backend
   }
+
+  var isRecorded: Bool { x.isWanted || weight.isWanted || update?.isWanted ?? false }
 
   func backward(_ dOut: Tensor, on tape: Tape) throws(BackendError) {
     // Both products read rows of one type: the residual stream's gradient becomes an activation here.
@@ -163,6 +170,15 @@ private struct Product {
     if let rows, let (dWeight, beta) = try tape.destination(for: weight, on: backend, as: .f32) {
       backend.matmul(dOut, rows, transpose: .left, beta: beta, into: dWeight)
     }
+    try update?.backward(dOut, to: x, on: tape)
+  }
+}
+
+extension Tape {
+  /// What the adapter adds to x·weightᵀ.
+  fileprivate func update(of weight: Tensor, for x: Tensor) throws(BackendError) -> LowRankUpdate? {
+    guard let adapter, let pair = adapter.pair(of: weight) else { return nil }
+    return try LowRankUpdate(x, pair, dropping: adapter.settings.dropout, on: self)
   }
 }
 

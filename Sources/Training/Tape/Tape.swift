@@ -71,15 +71,24 @@ public final class Tape {
   let gradients: Gradients
   let visitor: Visitor?
   let visited: Set<Site.Point>
+  let adapter: Adapter?
+  let dropout: DropoutStream?
   private var records: [Record] = []
   private var inputs: [Int: Tensor] = [:]
 
   /// - Parameters:
   ///   - gradients: whose parameters are differentiated, and where their gradients are added.
   ///   - points: the only sites the visitor wants to see.
-  public init(into gradients: Gradients, at points: Set<Site.Point> = [], visitor: Visitor? = nil) {
+  ///   - adapter: takes part in every product with a weight it has a pair for.
+  ///   - dropout: of the adapter's inputs; nil drops nothing, as is right outside of training.
+  public init(
+    into gradients: Gradients, at points: Set<Site.Point> = [], adapter: Adapter? = nil, dropout: DropoutStream? = nil,
+    visitor: Visitor? = nil
+  ) {
     self.gradients = gradients
     self.visitor = visitor
+    self.adapter = adapter
+    self.dropout = dropout
     visited = points
   }
 

@@ -13,9 +13,11 @@ struct Creation {
   /// nil when nothing was written.
   let output: String?
 
-  static func plan(_ source: ModelSource, matrixType: DType?, _ request: RequestedCut) throws(CommandError) -> ModelImport {
+  static func plan(
+    _ source: ModelSource, matrixType: DType?, _ request: RequestedCut, merging adapter: AdapterFile?
+  ) throws(CommandError) -> ModelImport {
     do throws(FormatError) {
-      return try ModelImport(source, matrixType: matrixType, cut: request.cut)
+      return try ModelImport(source, matrixType: matrixType, cut: request.cut, merging: adapter)
     } catch {
       throw CommandError(error.description)
     }
