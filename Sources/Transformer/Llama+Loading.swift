@@ -15,10 +15,15 @@ extension Llama {
   /// - Parameter base: the plan's source, on the same backend, if it is loaded: what the plan leaves as it is, is shared with it.
   /// - Throws: `BackendError` for the device, `FormatError` for weights that the wanted type cannot hold.
   public init(_ plan: ModelImport, on backend: any ComputeBackend, sharing base: Llama? = nil) throws {
+    try self.init(plan, on: backend, sharing: base, own: nil)
+  }
+
+  /// - Parameter own: which tensors get memory of their own, and who hears of them.
+  init(_ plan: ModelImport, on backend: any ComputeBackend, sharing base: Llama? = nil, own: OwnTensors?) throws {
     let items = Dictionary(uniqueKeysWithValues: plan.items.map { ($0.name, $0) })
     let shared = base?.tensorsByName ?? [:]
     var failure: FormatError?
-    let loader = TensorLoader(backend: backend) { (name) throws(BackendError) in
+    let loader = TensorLoader(backend: backend, own: own) { (name) throws(BackendError) in
       guard let item = items[name] else { preconditionFailure("loading: the plan has no \(name)") }
       if let copied = item.copied {
         if let tensor = shared[copied.name] { return tensor }
@@ -34,7 +39,7 @@ extension Llama {
     do throws(BackendError) { try self.init(plan.config, loader) } catch { throw failure ?? error }
   }
 
-  private init(_ config: LlamaConfig, _ loader: TensorLoader) throws(BackendError) {
+  init(_ config: LlamaConfig, _ loader: TensorLoader) throws(BackendError) {
     let frequencies = config.ropeFrequencies
     let rope = try Tensor(frequencies, rows: 1, columns: frequencies.count, on: loader.backend)
     self.config = config
@@ -55,7 +60,7 @@ extension Llama {
   }
 
   /// The matrices and norms as they lie on the device; maps of the residual stream are not among them.
-  private var tensorsByName: [String: Tensor] {
+  var tensorsByName: [String: Tensor] {
     var tensors = [TensorName.embedding: embedding, TensorName.finalNorm: finalNorm]
     if !config.tiedEmbeddings { tensors[TensorName.head] = head }
     for layer in layers {
@@ -71,8 +76,9 @@ extension Llama {
 }
 
 /// Gives tensors the types a model wants them in.
-private struct TensorLoader {
+struct TensorLoader {
   let backend: any ComputeBackend
+  var own: OwnTensors?
   /// As stored, when the backend can compute with that type.
   let stored: (String) throws(BackendError) -> Tensor
 
@@ -106,23 +112,28 @@ private struct TensorLoader {
   /// In the type the backend keeps such weights in; borrowed from the file where that is the stored one.
   func matrix(_ name: String) throws(BackendError) -> Tensor {
     let tensor = try stored(name)
+    if let own, let type = own.type(name) { return try own.take(name, tensor, as: type) }
     let type = backend.weights(storedAs: tensor.dtype)
     return type == tensor.dtype ? tensor : try tensor.copied(as: type)
   }
 
   /// As stored: what multiplies the residual stream keeps its precision, as the stream does.
-  func residualMatrix(_ name: String) throws(BackendError) -> Tensor { try stored(name) }
+  func residualMatrix(_ name: String) throws(BackendError) -> Tensor {
+    if let own, own.type(name) != nil { return try own.take(name, stored(name), as: .f32) }
+    return try stored(name)
+  }
 
   /// Always f32: norms are small and their precision matters.
   func vector(_ name: String) throws(BackendError) -> Tensor {
     let tensor = try stored(name)
+    if let own, own.type(name) != nil { return try own.take(name, tensor, as: .f32) }
     return tensor.dtype == .f32 ? tensor : try tensor.copied(as: .f32)
   }
 }
 
 extension ComputeBackend {
   /// Borrowed from the mapped file where this backend can, else uploaded.
-  fileprivate func load(_ stored: StoredTensor) throws(BackendError) -> Tensor {
+  func load(_ stored: StoredTensor) throws(BackendError) -> Tensor {
     try checkStores(stored.dtype)
     let bytes = UnsafeRawBufferPointer(rebasing: stored.file.bytes[stored.range])
     if let address = adopt(bytes) {
