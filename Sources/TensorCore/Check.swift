@@ -169,4 +169,11 @@ public enum Check {
       fits && gradients && activations(hidden, dHidden) && floats(dWeight), "linearCrossEntropy",
       [hidden, weight, targets, losses, dHidden, dWeight])
   }
+  /// Of `linearDistillation`, beside `linearCrossEntropy`.
+  public static func teacher(hidden: Tensor, weight: Tensor, student: Tensor, _ head: Tensor, into divergences: Tensor) {
+    let fits = hidden.rows == student.rows && hidden.columns == weight.columns && weight.rows == head.rows
+    require(
+      fits && activations(student, hidden) && column(divergences, student.rows), "linearDistillation",
+      [hidden, weight, student, head, divergences])
+  }
 }

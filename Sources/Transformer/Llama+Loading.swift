@@ -40,7 +40,7 @@ extension Llama {
     do throws(BackendError) { try self.init(plan.config, loader) } catch { throw failure ?? error }
   }
 
-  private init(_ config: LlamaConfig, _ loader: TensorLoader) throws(BackendError) {
+  init(_ config: LlamaConfig, _ loader: TensorLoader) throws(BackendError) {
     let frequencies = config.ropeFrequencies
     let rope = try Tensor(frequencies, rows: 1, columns: frequencies.count, on: loader.backend)
     self.config = config
@@ -61,7 +61,7 @@ extension Llama {
   }
 
   /// The matrices and norms as they lie on the device; maps of the residual stream are not among them.
-  private var tensorsByName: [String: Tensor] {
+  var tensorsByName: [String: Tensor] {
     var tensors = [TensorName.embedding: embedding, TensorName.finalNorm: finalNorm]
     if !config.tiedEmbeddings { tensors[TensorName.head] = head }
     for layer in layers {
@@ -77,7 +77,7 @@ extension Llama {
 }
 
 /// Gives tensors the types a model wants them in.
-private struct TensorLoader {
+struct TensorLoader {
   let backend: any ComputeBackend
   var own: OwnTensors?
   /// As stored, when the backend can compute with that type.
@@ -134,7 +134,7 @@ private struct TensorLoader {
 
 extension ComputeBackend {
   /// Borrowed from the mapped file where this backend can, else uploaded.
-  fileprivate func load(_ stored: StoredTensor) throws(BackendError) -> Tensor {
+  func load(_ stored: StoredTensor) throws(BackendError) -> Tensor {
     try checkStores(stored.dtype)
     let bytes = UnsafeRawBufferPointer(rebasing: stored.file.bytes[stored.range])
     if let address = adopt(bytes) {

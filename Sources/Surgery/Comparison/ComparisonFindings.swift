@@ -1,7 +1,7 @@
 extension ComparisonTable {
   /// What the figures say, a sentence each.
   public var findings: [String] {
-    ([front(.speed, "faster decoding"), front(.size, "fewer bytes")] + bestByAmount + [unstable]).compactMap(\.self)
+    ([front(.speed, "faster decoding"), front(.size, "fewer bytes")] + bestByAmount + healings + [unstable]).compactMap(\.self)
   }
 
   private func front(_ tradeoff: Tradeoff, _ gain: String) -> String? {
@@ -13,6 +13,7 @@ extension ComparisonTable {
   /// Where methods removed equally much, which of them did least harm.
   private var bestByAmount: [String] {
     var amounts: [String] = []
+    let rows = rows.filter { $0.healing.map { $0.kind == .none } ?? true }
     for row in rows { if let amount = row.amount, !amounts.contains(amount) { amounts.append(amount) } }
     return amounts.compactMap { amount in
       let ranked = rows.filter { $0.amount == amount && $0.strategy != nil && $0.outcome.meanDivergence.isFinite }
@@ -26,6 +27,22 @@ extension ComparisonTable {
         + "\(worst.strategy ?? "") most: \(effect(worst))."
     }
   }
+
+  /// What brought most of each cut's loss back.
+  private var healings: [String] {
+    rows.filter { $0.healing?.kind == Healing.Kind.none }.compactMap { bare in
+      let healed = rows.filter { $0.healing?.cut == bare.name }.compactMap { row in recovery(of: row).map { (row, $0) } }
+      guard let best = healed.max(by: { $0.1 < $1.1 }) else { return nil }
+      let (row, share) = best
+      let other = outOfDomainRecovery(of: row).map { ", and \(ComparisonTable.percent($0)) on text of another domain" } ?? ""
+      guard share > 0 else { return "Nothing brings back what \(bare.name) lost." }
+      return "Of the cross-entropy that \(bare.name) lost, \(row.healing?.kind.rawValue ?? "") brings back most: "
+        + "\(ComparisonTable.percent(share))\(other)."
+    }
+  }
+
+  /// "71 %"
+  public static func percent(_ share: Double) -> String { NumberText.fixed(100 * share, 0) + " %" }
 
   private func effect(_ row: Row) -> String {
     "KL \(NumberText.significant(row.outcome.meanDivergence)) nats, perplexity \(ComparisonTable.change(perplexityChange(of: row)))"

@@ -7,7 +7,7 @@ public enum ComparisonPage {
     return Markup.page(
       title: "Cuts of \(Markup.modelName(table.base.path))",
       note: "What each cut costs in predictions, and what it gains in speed and size.", facts: facts(table), style: css,
-      main: Markup.summary(table.findings) + plotSection(plots) + tableSection(table),
+      main: Markup.summary(table.findings) + plotSection(plots) + healingSection(table) + tableSection(table),
       footer:
         "Perplexity over \(table.conditions.perplexityProtocol). KL is the mean over positions of KL(base ‖ cut), in nats. Tokens per "
         + "second: mean ± sample standard deviation over rounds in which every model ran once. Layers count from 0.")
@@ -24,7 +24,20 @@ public enum ComparisonPage {
       ("Decode", "\(table.base.decode.tokens) tokens behind \(conditions.prefixTokens)"),
       ("Rounds", "\(conditions.runs) after \(conditions.warmUp) to warm up"), ("Backend", conditions.backend),
       ("Time", NumberText.seconds(table.seconds)),
-    ]
+      ("Text of another domain", conditions.outOfDomain?.path), ("Healed with", conditions.healing?.path),
+      ("Healing steps", conditions.healing.map { "\($0.steps) of \($0.batch) texts" }),
+    ].filter { $0.1 != nil }
+  }
+
+  private static func healingSection(_ table: ComparisonTable) -> String {
+    let columns = HealingColumns(table)
+    guard !columns.titles.isEmpty else { return "" }
+    let (title, note) =
+      table.hasHealing
+      ? ("Healing", "What was done to each cut afterwards, all with the same texts and as many steps. ") : ("Beyond the text", "")
+    return Markup.section(
+      "healing", title, note: note + HealingColumns.legend(table),
+      Markup.table(caption: title, head: ["model"] + columns.titles, rows: table.rows.map { [$0.name] + columns.cells(of: $0) }))
   }
 
   private static func plotSection(_ plots: ComparisonPlots) -> String {

@@ -8,8 +8,16 @@ struct ComparisonPlots {
   init(_ table: ComparisonTable) {
     self.table = table
     strategies = table.rows.reduce(into: []) { known, row in
-      if let strategy = row.strategy, !known.contains(strategy) { known.append(strategy) }
+      if let series = ComparisonPlots.series(row), !known.contains(series) { known.append(series) }
     }
+  }
+
+  /// What a line joins: the cuts of one method, healed in one way. nil for a model that came from a file as it is.
+  private static func series(_ row: ComparisonTable.Row) -> String? {
+    let kind = row.healing.map(\.kind) ?? Healing.Kind.none
+    let healed = kind == .none ? nil : kind.rawValue
+    let names = [row.strategy, healed].compactMap(\.self)
+    return names.isEmpty ? nil : names.joined(separator: " + ")
   }
 
   /// A quantity that models are placed by.
@@ -52,7 +60,7 @@ struct ComparisonPlots {
       Scatter.Trace(points: indices.map { (across.value(table.rows[$0]), up.value(table.rows[$0])) }.sorted { $0.0 < $1.0 }, style: style)
     }
     let lines = strategies.enumerated().map { number, strategy in
-      trace(drawn.filter { table.rows[$0].strategy == strategy }, "trace s\(number % ComparisonPlots.colours)")
+      trace(drawn.filter { ComparisonPlots.series(table.rows[$0]) == strategy }, "trace s\(number % ComparisonPlots.colours)")
     }
     let edge = members.isEmpty ? [] : [trace(drawn.filter(members.contains), "front")]
     return Scatter(
@@ -69,11 +77,12 @@ struct ComparisonPlots {
 
   /// Whether it is from a file, or the largest cut of its method, where the method's line ends.
   private func isLast(_ row: ComparisonTable.Row) -> Bool {
-    row.strategy == nil || !table.rows.contains { $0.strategy == row.strategy && $0.parameters < row.parameters }
+    guard let series = ComparisonPlots.series(row) else { return true }
+    return !table.rows.contains { ComparisonPlots.series($0) == series && $0.parameters < row.parameters }
   }
 
   private func look(of row: ComparisonTable.Row) -> (style: String, mark: Scatter.Mark) {
-    guard let strategy = row.strategy, let number = strategies.firstIndex(of: strategy) else {
+    guard let series = ComparisonPlots.series(row), let number = strategies.firstIndex(of: series) else {
       return (row.name == table.base.name ? "base" : "file", .circle)
     }
     return ("s\(number % ComparisonPlots.colours)", Scatter.Mark.allCases[number % Scatter.Mark.allCases.count])
@@ -81,7 +90,7 @@ struct ComparisonPlots {
 
   var legend: String {
     var entries = [("base", Scatter.Mark.circle, table.base.name)]
-    if table.rows.dropFirst().contains(where: { $0.strategy == nil }) { entries.append(("file", .circle, "from a file")) }
+    if table.rows.dropFirst().contains(where: { ComparisonPlots.series($0) == nil }) { entries.append(("file", .circle, "from a file")) }
     for (number, strategy) in strategies.enumerated() {
       entries.append(("s\(number % ComparisonPlots.colours)", Scatter.Mark.allCases[number % Scatter.Mark.allCases.count], strategy))
     }

@@ -12,6 +12,14 @@ extension ComparisonTable {
       ("decode_avg_ts", { Self.cell($1.decode.mean) }), ("decode_stddev_ts", { Self.cell($1.decode.deviation) }),
       ("prefill_speed_up", { Self.cell($1.prefill.speedUp(over: base.prefill).median) }),
       ("decode_speed_up", { Self.cell($1.decode.speedUp(over: base.decode).median) }),
+      ("heal", { $1.healing?.kind.rawValue ?? "" }), ("heal_steps", { $1.healing.map { "\($0.steps)" } ?? "" }),
+      ("heal_seconds", { $1.healing.map { Self.cell($0.seconds) } ?? "" }),
+      ("recovered_pct", { recovery(of: $1).map { Self.cell(100 * $0) } ?? "" }),
+      ("ood_perplexity", { $1.outOfDomain.map { Self.cell($0.perplexity) } ?? "" }),
+      ("ood_recovered_pct", { outOfDomainRecovery(of: $1).map { Self.cell(100 * $0) } ?? "" }),
+      ("written_agreement", { $1.generation.map { Self.cell($0.agreement) } ?? "" }),
+      ("written_prefix", { $1.generation.map { Self.cell($0.prefix) } ?? "" }),
+      ("written_distinct_3", { $1.generation.map { Self.cell($0.distinct) } ?? "" }),
       ("pareto", { index, _ in merits(of: index).map(\.rawValue).joined(separator: " ") }),
     ]
     let lines = [columns.map(\.name)] + rows.enumerated().map { index, row in columns.map { $0.cell(index, row) } }

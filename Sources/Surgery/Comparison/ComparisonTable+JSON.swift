@@ -14,9 +14,43 @@ extension ComparisonTable {
         "warmup": .int(conditions.warmUp), "runs": .int(conditions.runs), "n_prompt": .int(base.prefill.tokens),
         "n_depth": .int(conditions.prefixTokens), "n_gen": .int(base.decode.tokens),
       ],
+      "ood": otherText, "heal": healingData, "generation": generationPlan,
       "backend": .string(conditions.backend), "seed": .int(conditions.seed), "seconds": .double(seconds),
       "rows": .array(rows.indices.map(row)),
     ]
+  }
+
+  private var otherText: JSON {
+    guard let text = conditions.outOfDomain else { return nil }
+    return ["path": .string(text.path), "sha256": .string(text.sha256), "scored_tokens": .int(text.scoredTokens)]
+  }
+
+  private var healingData: JSON {
+    guard let data = conditions.healing else { return nil }
+    return [
+      "path": .string(data.path), "sha256": .string(data.sha256), "steps": .int(data.steps), "batch": .int(data.batch),
+      "max_tokens": .int(data.maxTokens),
+    ]
+  }
+
+  private var generationPlan: JSON {
+    guard let plan = conditions.generation else { return nil }
+    return ["prompts": .int(plan.texts), "prompt_tokens": .int(plan.promptTokens), "written_tokens": .int(plan.writtenTokens)]
+  }
+
+  private func healing(of row: Row) -> JSON {
+    guard let healing = row.healing else { return nil }
+    return [
+      "kind": .string(healing.kind.rawValue), "cut": .string(healing.cut), "steps": .int(healing.steps), "rate": .double(healing.rate),
+      "trained_parameters": .int(healing.trained), "seconds": .double(healing.seconds),
+      "recovered_pct": recovery(of: row).map { .double(100 * $0) } ?? nil,
+      "ood_recovered_pct": outOfDomainRecovery(of: row).map { .double(100 * $0) } ?? nil,
+    ]
+  }
+
+  private func generation(of row: Row) -> JSON {
+    guard let check = row.generation else { return nil }
+    return ["agreement": .double(check.agreement), "prefix": .double(check.prefix), "distinct_3": .double(check.distinct)]
   }
 
   private func row(_ index: Int) -> JSON {
@@ -31,6 +65,8 @@ extension ComparisonTable {
       "kl": .double(row.outcome.meanDivergence), "kl_stderr": .double(row.outcome.divergenceStandardError),
       "top1_agreement": .double(row.outcome.agreement),
       "prefill": speed(row.prefill, base.prefill), "decode": speed(row.decode, base.decode),
+      "heal": healing(of: row), "ood_perplexity": row.outOfDomain.map { .double($0.perplexity) } ?? nil,
+      "ood_kl": row.outOfDomain.map { .double($0.meanDivergence) } ?? nil, "generation": generation(of: row),
       "pareto": .array(merits(of: index).map { .string($0.rawValue) }),
     ]
   }

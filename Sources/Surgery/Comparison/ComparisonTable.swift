@@ -21,6 +21,12 @@ public struct ComparisonTable: Sendable {
     public var outcome: Outcome
     public var prefill: Throughput
     public var decode: Throughput
+    /// What was done to the cut afterwards; nil where nothing was asked for.
+    public var healing: Healing?
+    /// On text of another domain.
+    public var outOfDomain: Outcome?
+    /// What it writes by itself.
+    public var generation: GenerationCheck?
 
     public init(
       name: String, strategy: String? = nil, amount: String? = nil, path: String? = nil, removedLayers: [Int]? = nil, layers: Int,
@@ -54,6 +60,41 @@ public struct ComparisonTable: Sendable {
     /// Tokens in front of the first one that is written.
     public var prefixTokens: Int
     public var seed: Int
+    /// The text of another domain; nil without.
+    public var outOfDomain: OtherText?
+    /// What cuts were healed with; nil where none was.
+    public var healing: HealingData?
+    public var generation: GenerationCheck.Plan?
+
+    public struct OtherText: Sendable, Equatable {
+      public var path: String
+      public var sha256: String
+      public var scoredTokens: Int
+
+      public init(path: String, sha256: String, scoredTokens: Int) {
+        self.path = path
+        self.sha256 = sha256
+        self.scoredTokens = scoredTokens
+      }
+    }
+
+    /// The same for every healed cut.
+    public struct HealingData: Sendable, Equatable {
+      public var path: String
+      public var sha256: String
+      public var steps: Int
+      /// Examples a step, of at most so many tokens.
+      public var batch: Int
+      public var maxTokens: Int
+
+      public init(path: String, sha256: String, steps: Int, batch: Int, maxTokens: Int) {
+        self.path = path
+        self.sha256 = sha256
+        self.steps = steps
+        self.batch = batch
+        self.maxTokens = maxTokens
+      }
+    }
 
     public init(
       dataPath: String, dataSHA256: String, window: Int, windows: Int, hasBOS: Bool, scoredTokens: Int, backend: String, warmUp: Int,

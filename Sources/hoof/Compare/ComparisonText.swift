@@ -34,17 +34,27 @@ struct ComparisonText {
     return "\(gain.median.fixed(2)) (\(gain.lower.fixed(2))–\(gain.upper.fixed(2)))"
   }
 
-  var text: String {
-    let lines = [ComparisonText.header] + cells
-    let widths = ComparisonText.header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
-    let rows = lines.map { line in
-      let padded = line.enumerated().map { $1.padded(to: widths[$0], left: $0 > 0 && $0 < line.count - 1) }.joined(separator: "  ")
-      return String(padded.reversed().drop { $0 == " " }.reversed()) + "\n"
-    }
-    return conditions + "\n" + rows.joined() + "\n" + notes
+  var text: String { document(ComparisonText.aligned) }
+  var markdown: String { document(MarkdownTable.text) }
+
+  private func document(_ layOut: (_ header: [String], _ cells: [[String]]) -> String) -> String {
+    let columns = HealingColumns(table)
+    let healing =
+      columns.titles.isEmpty ? "" : layOut(["model"] + columns.titles, table.rows.map { [$0.name.onOneLine] + columns.cells(of: $0) })
+    return conditions + "\n" + layOut(ComparisonText.header, cells) + (healing.isEmpty ? "" : "\n" + healing) + "\n" + notes
   }
 
-  var markdown: String { conditions + "\n" + MarkdownTable.text(ComparisonText.header, cells) + "\n" + notes }
+  /// The last column is text, as the first is.
+  private static func aligned(_ header: [String], _ cells: [[String]]) -> String {
+    let lines = [header] + cells
+    let widths = header.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+    let isTextLast = header.last == ComparisonText.header.last
+    return lines.map { line in
+      let padded = line.enumerated().map { $1.padded(to: widths[$0], left: $0 > 0 && !(isTextLast && $0 == line.count - 1)) }
+        .joined(separator: "  ")
+      return String(padded.reversed().drop { $0 == " " }.reversed()) + "\n"
+    }.joined()
+  }
 
   /// Without these the numbers cannot be compared with anybody's.
   private var conditions: String {
@@ -63,6 +73,8 @@ struct ComparisonText {
     let legend =
       "Δ: perplexity against the base; KL of the base to the model; ×: speed-up, median and middle half of the rounds; pareto: no other "
       + "model has both lower perplexity and faster decoding (speed) or fewer bytes (size).\n"
-    return removed.joined() + (removed.isEmpty ? "" : "\n") + legend + "\n" + table.findings.map { $0 + "\n" }.joined()
+    let more = HealingColumns.legend(table)
+    return removed.joined() + (removed.isEmpty ? "" : "\n") + legend + (more.isEmpty ? "" : more.onOneLine + "\n") + "\n"
+      + table.findings.map { $0 + "\n" }.joined()
   }
 }
