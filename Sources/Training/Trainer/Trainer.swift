@@ -7,7 +7,7 @@ public final class Trainer {
   public let trainee: Trainee
   public let plan: TrainingPlan
   /// nil for learning from the texts alone.
-  public let lesson: Lesson?
+  public let distillation: Distillation?
   public internal(set) var memory: StepMemory
   public internal(set) var progress = TrainingProgress()
   /// The state of least held-out loss, when one is kept.
@@ -20,14 +20,14 @@ public final class Trainer {
 
   /// - Parameters:
   ///   - examples: the data; what order they come in says `plan`.
-  ///   - lesson: what is learned beside the next token, or instead of it.
+  ///   - distillation: what is learned beside the next token, or instead of it.
   public init(
-    _ trainee: Trainee, on examples: [TrainingExample], _ plan: TrainingPlan, lesson: Lesson? = nil, memory: StepMemory,
+    _ trainee: Trainee, on examples: [TrainingExample], _ plan: TrainingPlan, distillation: Distillation? = nil, memory: StepMemory,
     note: @escaping (String) -> Void = { _ in }
   ) throws(BackendError) {
     self.trainee = trainee
     self.plan = plan
-    self.lesson = lesson
+    self.distillation = distillation
     self.memory = memory
     self.note = note
     optimizer = try Optimizer(trainee.trained, options: plan.optimizer)
@@ -45,7 +45,7 @@ public final class Trainer {
     let (tokens, scored) = batches.reduce((0, 0)) { ($0.0 + $1.tokens, $0.1 + $1.scored) }
     guard scored > 0 else { throw TrainingError.nothingScored(step: step) }
     let losses = try differentiate(batches, tokens: tokens, scored: scored)
-    let loss = losses.total(lesson)
+    let loss = losses.total(distillation)
     let norm = try gradients.norm()
     guard loss.isFinite, norm.isFinite else { throw TrainingError.diverged(step: step, loss: loss, norm: norm) }
     let rate = plan.schedule.rate(step: step)
@@ -63,7 +63,7 @@ public final class Trainer {
     progress.norms.add(norm)
     return StepReport(
       step: step, loss: loss, smoothedLoss: progress.smoothedLoss!, gradientNorm: norm, rate: rate, tokens: tokens, scored: scored,
-      usualNorm: usual, parts: lesson == nil ? nil : losses)
+      usualNorm: usual, parts: distillation == nil ? nil : losses)
   }
 
   /// Leaves the gradient of the step's mean loss, and returns that. When memory runs out the whole step is done again in smaller pieces.
@@ -79,7 +79,7 @@ public final class Trainer {
         }
         // Read when everything is on its way, so that a device does not wait between passes.
         var sum = StepLosses()
-        for pass in losses { try sum.add(pass, tokens: tokens, scored: scored, lesson) }
+        for pass in losses { try sum.add(pass, scored: scored) }
         return sum
       } catch {
         guard case .outOfMemory = error,
@@ -99,7 +99,7 @@ public final class Trainer {
     let model = trainee.model
     let batch = try PackedBatch(pass, on: model.backend)
     let scale = 1 / Float(scored)
-    guard let lesson else {
+    guard let distillation else {
       let tape = Tape(into: gradients, adapter: trainee.adapter, dropout: dropout)
       let hidden = try model.hidden(batch, checkpointed: memory.checkpointsActivations, in: tape)
       let losses = try tape.crossEntropy(
@@ -107,18 +107,12 @@ public final class Trainer {
       try tape.backward()
       return PassLosses(losses: losses)
     }
-    let read = try lesson.teacher.read(batch.ids, batch.layout, streams: lesson.streams)
-    let streams = try lesson.streamLoss(read, tokens: tokens)
-    let teacher = try read.rows(at: batch.scored)
-    var visitor: Tape.Visitor?
-    if let streams { visitor = { (tape, site, x) throws(BackendError) in try streams.visit(tape, site, x) } }
-    let tape = Tape(
-      into: gradients, at: streams == nil ? [] : [StreamLoss.point], adapter: trainee.adapter, dropout: dropout, visitor: visitor)
+    let lesson = try distillation.lesson(batch.ids, batch.layout, scored: batch.scored, tokens: tokens)
+    let tape = lesson.tape(into: gradients, adapter: trainee.adapter, dropout: dropout)
     let hidden = try model.hidden(batch, checkpointed: memory.checkpointsActivations, in: tape)
-    let rows = try tape.distillation(
-      of: hidden, head: tape.parameter(model.head), teacher: teacher, targets: batch.targetIDs, loss: lesson.loss, scale: scale,
-      rowsPerChunk: memory.rowsPerChunk)
+    let rows = try lesson.seed(
+      tape, hidden, head: tape.parameter(model.head), targets: batch.targetIDs, scale: scale, rowsPerChunk: memory.rowsPerChunk)
     try tape.backward()
-    return PassLosses(losses: rows.losses, divergences: rows.divergences, streams: streams)
+    return PassLosses(losses: rows.losses, divergences: rows.divergences, lesson: lesson)
   }
 }

@@ -59,14 +59,11 @@ struct FinetuneData {
       (examples, heldOut) = (read, heldOutData?.examples ?? [])
       return
     }
-    let count = max(1, Int((split * Double(read.count)).rounded()))
-    guard count < read.count else {
-      throw CommandError("--eval-split \(split) leaves nothing to train on: there are \(read.count) examples", at: path)
+    do throws(FormatError) {
+      (examples, heldOut) = try TrainingData.split(read, of: path, .share(split), seed: UInt64(arguments.int("seed") ?? 0))
+    } catch {
+      throw CommandError(error.description)
     }
-    // Spread evenly, so that a file in some order gives a fair sample.
-    let held = Set((0..<count).map { ($0 * read.count + read.count / 2) / count })
-    examples = read.indices.filter { !held.contains($0) }.map { read[$0] }
-    heldOut = held.sorted().map { read[$0] }
   }
 
   var notes: [String] {
@@ -82,8 +79,8 @@ struct FinetuneData {
   }
 
   /// Tokens of examples as they go through the model.
-  var rows: Int { examples.reduce(0) { $0 + $1.ids.count - 1 } }
-  var scored: Int { examples.reduce(0) { $0 + $1.isScored.count { $0 } } }
+  var rows: Int { examples.reduce(0) { $0 + $1.rows } }
+  var scored: Int { examples.reduce(0) { $0 + $1.scored } }
 
   func tokensPerStep(_ plan: TrainingPlan) -> Double {
     let batches = Double(plan.accumulation)
@@ -95,7 +92,7 @@ struct FinetuneData {
 
   /// Rows that no batch exceeds.
   func rowsOfLargestBatch(_ plan: TrainingPlan) -> Int {
-    let lengths = examples.map { $0.ids.count - 1 }.sorted(by: >)
+    let lengths = examples.map(\.rows).sorted(by: >)
     return switch plan.batch {
     case .examples(let count): lengths.prefix(count).reduce(0, +) + lengths[0] * max(0, count - lengths.count)
     case .tokens(let count): max(count, lengths[0])

@@ -54,8 +54,8 @@ struct FinetuneRun {
 
     let shared = teacher.map { SharedTensors(request!.source, $0) }
     let trainee = try target.load(subject.plan, seed: plan.seed, sharing: shared, on: backend)
-    let lesson = try teacher.map { try request!.lesson($0, for: source) }
-    let trainer = try Trainer(trainee, on: data.examples, plan, lesson: lesson, memory: memory) { note($0) }
+    let distillation = try teacher.map { try request!.distillation($0, for: source) }
+    let trainer = try Trainer(trainee, on: data.examples, plan, distillation: distillation, memory: memory) { note($0) }
     let place = CheckpointPlace(
       path: CheckpointPlace.path(beside: output.path), run: identity(subject, data, target, request, plan, on: backend))
     if let checkpoint {

@@ -19,9 +19,11 @@ struct TeacherRequest {
   init?(_ arguments: Arguments, for student: ModelSource) throws {
     guard let path = arguments.string("teacher") else { return nil }
     source = try Models.open(path)
-    let weight = arguments.double("distill-weight") ?? 1
+    let usual = Distillation.usualLoss
+    let weight = arguments.double("distill-weight").map { Float($0) } ?? usual.divergence
     loss = DistillationLoss(
-      crossEntropy: Float(1 - weight), divergence: Float(weight), temperature: Float(arguments.double("temperature") ?? 1))
+      crossEntropy: arguments.has("distill-weight") ? 1 - weight : usual.crossEntropy, divergence: weight,
+      temperature: arguments.double("temperature").map { Float($0) } ?? usual.temperature)
     streamWeight = arguments.double("hidden-weight") ?? 0
     do throws(FormatError) {
       try Teacher.check(source, for: student, sample: TeacherRequest.sample)
@@ -37,12 +39,16 @@ struct TeacherRequest {
     for name in flags where arguments.has(name) { throw FinetuneOptions.refuse("--\(name) goes with --teacher MODEL") }
   }
 
-  func lesson(_ model: Llama, for student: ModelSource) throws(CommandError) -> Lesson {
-    do throws(FormatError) {
-      return try Lesson(model, of: source, for: student, loss: loss, streamWeight: streamWeight)
-    } catch {
-      throw CommandError(error.description)
+  /// - Parameter model: loaded from `source`.
+  func distillation(_ model: Llama, for student: ModelSource) throws(CommandError) -> Distillation {
+    let layers = Distillation.layers(of: student.originalLayers, in: source.originalLayers)
+    let isComparable = layers != nil && source.config.hiddenSize == student.config.hiddenSize
+    if streamWeight > 0, !isComparable {
+      throw CommandError(
+        "its residual stream cannot be compared with that of \(student.path), which was not cut from it", at: source.path,
+        advice: "leave out --hidden-weight")
     }
+    return Distillation(Teacher(model), loss: loss, streams: Float(streamWeight), layers: layers ?? [])
   }
 
   /// What of it determines a run's numbers.
