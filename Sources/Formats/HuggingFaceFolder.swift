@@ -25,6 +25,13 @@ enum HuggingFaceFolder {
       originalLayers: Array(0..<config.layers.count))
   }
 
+  /// The chat template of the tokenizer's settings in `folder`.
+  static func chatTemplate(in folder: String) throws(FormatError) -> String? {
+    let settings = folder + "/tokenizer_config.json"
+    let fields = fileExists(settings) ? try Fields(path: settings, parsing: readFile(settings, limit: Limits.jsonBytes)) : nil
+    return try chatTemplate(settings: fields, file: folder + "/chat_template.jinja")
+  }
+
   /// chat_template.jinja wins over tokenizer_config.json, as in transformers. A list of named templates means its "default".
   private static func chatTemplate(settings: Fields?, file: String) throws(FormatError) -> String? {
     if fileExists(file) {

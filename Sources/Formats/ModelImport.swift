@@ -64,10 +64,12 @@ public struct ModelImport: Sendable {
   ///   - rebuilt: the model that the cut leaves, in another width; its layers are those that the cut keeps.
   ///   - merging: an adapter of the source, whose products are added to the source's weights; a cut comes after it. A quantised weight is
   ///     widened, added to and quantised again.
+  ///   - told: what the file's history says about the adapter, by whoever trained it; nil for its fingerprint and sizes.
   /// - Throws: when `cut` names a layer, head, neuron or channel that is not there or names one twice, leaves no layer, or an uneven number
   ///   of heads; when the adapter does not fit the source.
   public init(
-    _ source: ModelSource, matrixType: DType? = nil, cut: Cut? = nil, rebuilt: Rebuilt? = nil, merging adapter: AdapterFile? = nil
+    _ source: ModelSource, matrixType: DType? = nil, cut: Cut? = nil, rebuilt: Rebuilt? = nil, merging adapter: AdapterFile? = nil,
+    told: JSON? = nil
   ) throws(FormatError) {
     precondition(matrixType != .i32, "import: weights cannot be i32")
     precondition(rebuilt == nil || adapter == nil, "import: an adapter into a rebuilt model")
@@ -81,7 +83,8 @@ public struct ModelImport: Sendable {
     isCut = cut != nil || rebuilt != nil || merge != nil
     originalLayers = selection.layers.map { source.originalLayers[$0] }
     history =
-      source.history + (merge.map { [$0.history] } ?? []) + (cut.map { [$0.history(config, layers: selection.layers, of: source)] } ?? [])
+      source.history + (merge.map { [told ?? $0.history] } ?? [])
+      + (cut.map { [$0.history(config, layers: selection.layers, of: source)] } ?? [])
 
     var items: [Item] = []
     for (name, shape) in config.tensorShapes {
@@ -90,11 +93,7 @@ public struct ModelImport: Sendable {
       items.append(Item(name: name, dtype: type, shape: shape, content: merge?.content(content, as: type) ?? content))
     }
     self.items = items
-    let fallbacks =
-      types.fallbacks == 0
-      ? []
-      : ["\(types.fallbacks) matrices are stored as q8_0: their rows are so far from a multiple of 256 that q4_K would be larger"]
-    notes = fallbacks + (merge?.notes ?? [])
+    notes = types.notes + (merge?.notes ?? [])
   }
 
   public var before: ModelSizes { source.sizes }
@@ -106,13 +105,19 @@ public struct ModelImport: Sendable {
 }
 
 /// The type each tensor of a new file is stored in.
-private struct TypeChoice {
+struct TypeChoice {
   let wanted: DType?
   /// What matrices without a source become.
   let made: DType
   private let isRebuilt: Bool
   /// Matrices whose rows q4_K does not suit.
   private(set) var fallbacks = 0
+
+  /// What the user should know.
+  var notes: [String] {
+    guard fallbacks > 0 else { return [] }
+    return ["\(fallbacks) matrices are stored as q8_0: their rows are so far from a multiple of 256 that q4_K would be larger"]
+  }
 
   /// - Parameter isRebuilt: all weights are made, so that none is exact but in f32.
   init(wanted: DType?, source: ModelSource, isRebuilt: Bool) {

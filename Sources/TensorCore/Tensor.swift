@@ -42,6 +42,9 @@ public final class Storage: Sendable {
     self.lender = lender
   }
 
+  /// Whether the memory is somebody else's (a mapped file's), and must not be written to.
+  public var isBorrowed: Bool { lender != nil }
+
   deinit {
     if lender == nil { backend.deallocate(address, byteCount: byteCount) }
   }

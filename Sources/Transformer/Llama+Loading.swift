@@ -15,10 +15,15 @@ extension Llama {
   /// - Parameter base: the plan's source, on the same backend, if it is loaded: what the plan leaves as it is, is shared with it.
   /// - Throws: `BackendError` for the device, `FormatError` for weights that the wanted type cannot hold.
   public init(_ plan: ModelImport, on backend: any ComputeBackend, sharing base: Llama? = nil) throws {
+    try self.init(plan, on: backend, sharing: base, own: nil)
+  }
+
+  /// - Parameter own: which tensors get memory of their own, and who hears of them.
+  init(_ plan: ModelImport, on backend: any ComputeBackend, sharing base: Llama? = nil, own: OwnTensors?) throws {
     let items = Dictionary(uniqueKeysWithValues: plan.items.map { ($0.name, $0) })
     let shared = base?.tensorsByName ?? [:]
     var failure: FormatError?
-    let loader = TensorLoader(backend: backend) { (name) throws(BackendError) in
+    let loader = TensorLoader(backend: backend, own: own) { (name) throws(BackendError) in
       guard let item = items[name] else { preconditionFailure("loading: the plan has no \(name)") }
       if let copied = item.copied {
         if let tensor = shared[copied.name] { return tensor }
@@ -73,6 +78,7 @@ extension Llama {
 /// Gives tensors the types a model wants them in.
 struct TensorLoader {
   let backend: any ComputeBackend
+  var own: OwnTensors?
   /// As stored, when the backend can compute with that type.
   let stored: (String) throws(BackendError) -> Tensor
 
@@ -106,16 +112,21 @@ struct TensorLoader {
   /// In the type the backend keeps such weights in; borrowed from the file where that is the stored one.
   func matrix(_ name: String) throws(BackendError) -> Tensor {
     let tensor = try stored(name)
+    if let own, let type = own.type(name) { return try own.take(name, tensor, as: type) }
     let type = backend.weights(storedAs: tensor.dtype)
     return type == tensor.dtype ? tensor : try tensor.copied(as: type)
   }
 
   /// As stored: what multiplies the residual stream keeps its precision, as the stream does.
-  func residualMatrix(_ name: String) throws(BackendError) -> Tensor { try stored(name) }
+  func residualMatrix(_ name: String) throws(BackendError) -> Tensor {
+    if let own, own.type(name) != nil { return try own.take(name, stored(name), as: .f32) }
+    return try stored(name)
+  }
 
   /// Always f32: norms are small and their precision matters.
   func vector(_ name: String) throws(BackendError) -> Tensor {
     let tensor = try stored(name)
+    if let own, own.type(name) != nil { return try own.take(name, tensor, as: .f32) }
     return tensor.dtype == .f32 ? tensor : try tensor.copied(as: .f32)
   }
 }

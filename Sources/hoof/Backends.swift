@@ -40,7 +40,10 @@ extension BackendRegistry.Options {
 
 /// The backend that the arguments ask for, with room for `model`. Says once which one it is, and why a better one was refused.
 /// With --profile, where the command has it, it is a `ProfilingBackend`.
-func openBackend(_ arguments: Arguments, for model: ModelSource) throws -> any ComputeBackend {
+/// - Parameter needed: what `model` takes there, if it is not just read: bytes of all weights and of whatever comes with them.
+func openBackend(
+  _ arguments: Arguments, for model: ModelSource, needed: ((any ComputeBackend) -> Int)? = nil
+) throws -> any ComputeBackend {
   var asked = arguments.string("backend") ?? "auto"
   if arguments.has("device") {
     guard ["auto", "cuda"].contains(asked) else {
@@ -49,7 +52,12 @@ func openBackend(_ arguments: Arguments, for model: ModelSource) throws -> any C
     asked = "cuda"
   }
   do throws(BackendError) {
-    let selection = try registry.open(asked, options: .init(arguments), unless: { ModelFit(model, on: $0).objection })
+    let selection = try registry.open(
+      asked, options: .init(arguments),
+      unless: { backend in
+        let fit = needed.map { ModelFit(model, on: backend, without: Set(model.tensors.keys), beside: $0(backend)) }
+        return (fit ?? ModelFit(model, on: backend)).objection
+      })
     if !arguments.has("quiet") {
       let refused = selection.refusals.map { " (not \($0.name): \($0.reason))" }.joined()
       Output.note("hoof: computing on \(selection.backend.name)\(refused)")

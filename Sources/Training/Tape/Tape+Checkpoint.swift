@@ -33,6 +33,13 @@ extension Llama {
   public func hidden(
     _ ids: Tensor, _ layout: PackedLayout, without removed: Set<Int> = [], checkpointedBy tape: Tape
   ) throws(BackendError) -> Tape.Variable {
+    try finish(stream(ids, layout, without: removed, checkpointedBy: tape), in: tape)
+  }
+
+  /// The same up to the residual stream that leaves the last layer, [N, C].
+  public func stream(
+    _ ids: Tensor, _ layout: PackedLayout, without removed: Set<Int> = [], checkpointedBy tape: Tape
+  ) throws(BackendError) -> Tape.Variable {
     var x = try embed(ids, in: tape)
     for layer in layers {
       x = try tape.checkpoint(x) { (x, tape) throws(BackendError) in
@@ -40,6 +47,6 @@ extension Llama {
         return removed.contains(layer.index) ? try layer.bypass(x, in: tape) : try layer(x, layout, in: tape)
       }
     }
-    return try finish(x, in: tape)
+    return x
   }
 }

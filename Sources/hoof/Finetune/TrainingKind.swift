@@ -1,0 +1,42 @@
+/// What is trained, as far as the usual learning rate depends on it.
+enum TrainingKind: String, CaseIterable {
+  case full, adapter, parts, scratch
+
+  /// As LLaMA-Factory's examples have it for whole models and adapters.
+  var defaultRate: Double {
+    switch self {
+    case .full: 1e-5
+    case .adapter: 1e-4
+    case .parts: 1e-4
+    case .scratch: 5e-4
+    }
+  }
+
+  /// Rates that somebody has used with success.
+  private var usual: ClosedRange<Double> {
+    switch self {
+    case .full: 1e-7...1e-3
+    case .adapter: 2e-5...5e-3
+    case .parts: 1e-6...1e-2
+    case .scratch: 5e-5...1e-2
+    }
+  }
+
+  private var subject: String {
+    switch self {
+    case .full: "training all weights of a model"
+    case .adapter: "an adapter, which starts at nothing"
+    case .parts: "training a few tensors"
+    case .scratch: "training from scratch"
+    }
+  }
+
+  static let defaultRates = "1e-5 for weights, 1e-4 for adapters, 5e-4 for a new model"
+
+  /// What to tell somebody whose rate looks like another kind's.
+  func warning(rate: Double) -> String? {
+    guard rate > 0, !usual.contains(rate) else { return nil }
+    return "a learning rate of \(rate) is \(rate < usual.lowerBound ? "small" : "large") for \(subject): "
+      + "\(usual.lowerBound) to \(usual.upperBound) are usual, \(defaultRate) is the default"
+  }
+}
