@@ -94,7 +94,8 @@ struct StrategyReader {
     let (unit, name) = (method.facts.unit, method.rawValue)
     switch unit {
     case .layers, .sublayers:
-      guard let counts = arguments.indices("drop") else {
+      let usual = arguments.has("heal") ? HealOptions.usualDrops(of: layers) : []
+      guard let counts = arguments.indices("drop") ?? (usual.isEmpty ? nil : usual) else {
         throw fail("--drop is missing: how many \(unit.rawValue) '\(name)' removes, as in --drop 1,3")
       }
       for count in counts { try check(count, of: method) }
