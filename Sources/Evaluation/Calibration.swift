@@ -1,5 +1,4 @@
 import Formats
-import JSON
 import Tokenization
 
 /// Tokenised calibration prompts.
@@ -14,7 +13,8 @@ public struct Calibration: Sendable {
   /// Each text of the file as ids, cut at `maxTokens`, BOS counted. The tokenizer's own template decides about BOS unless `bos` is false.
   /// `chat` renders a conversation to text that already holds its special tokens.
   public init(
-    path: String, tokenizer: Tokenizer, config: LlamaConfig, maxTokens: Int, bos: Bool = true, chat: ([JSON]) throws(FormatError) -> String
+    path: String, tokenizer: Tokenizer, config: LlamaConfig, maxTokens: Int, bos: Bool = true,
+    chat: ([ChatTemplate.Message]) throws(FormatError) -> String
   ) throws(FormatError) {
     let corpus = try Corpus(path: path)
     if maxTokens > config.contextLength {
@@ -26,6 +26,7 @@ public struct Calibration: Sendable {
       let ids: [Int32]
       switch text {
       case .plain(let text): ids = tokenizer.encode(text, template: bos)
+      case .prompted(let text): ids = tokenizer.encode(text.whole, template: bos)
       case .messages(let messages): ids = tokenizer.encode(try chat(messages), template: false)
       }
       guard !ids.isEmpty else { throw FormatError(path, place, "has no tokens") }

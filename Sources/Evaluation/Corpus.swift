@@ -1,11 +1,29 @@
 import Formats
 import JSON
+import Tokenization
 
 /// One text of a calibration or training file.
 public enum CorpusText: Sendable, Equatable {
   case plain(String)
-  /// A conversation, to be rendered with the model's chat template.
-  case messages([JSON])
+  case prompted(Prompted)
+  /// A conversation, to be rendered with the model's chat template; one message at least.
+  case messages([ChatTemplate.Message])
+
+  /// A prompt and how it is answered.
+  public struct Prompted: Sendable, Equatable {
+    /// What stands in front of the answer.
+    public let prompt: String
+    /// nil where the file has none.
+    public let answer: String?
+    /// What a user would have said to get the answer, for models that are talked to; nil where the prompt is a text to be continued.
+    public let request: String?
+
+    public init(prompt: String, answer: String?, request: String? = nil) {
+      (self.prompt, self.answer, self.request) = (prompt, answer, request)
+    }
+
+    public var whole: String { prompt + (answer ?? "") }
+  }
 }
 
 /// The texts of a file: `.txt` is one text per line, `.json` an array of strings, `.jsonl` one object per line with `text` or `page`,
@@ -107,26 +125,34 @@ extension CorpusText {
     if let whole {
       self = .plain(whole)
     } else if let messages = object["messages"], !messages.isNull {
-      guard let turns = messages.array, !turns.isEmpty, turns.allSatisfy({ $0["role"]?.string != nil && $0["content"]?.string != nil })
-      else { throw FormatError(path, place, "messages is not an array of objects with 'role' and 'content' as text") }
+      var turns: [ChatTemplate.Message] = []
+      for message in messages.array ?? [.null] {
+        guard let role = message["role"]?.string, let content = message["content"]?.string else {
+          throw FormatError(path, place, "messages is not an array of objects with 'role' and 'content' as text")
+        }
+        turns.append(.init(role: role, content: content))
+      }
+      guard !turns.isEmpty else { throw FormatError(path, place, "messages is empty") }
       self = .messages(turns)
     } else if let prompt = try text("prompt") {
-      self = .plain(prompt + (try text("completion") ?? ""))
+      self = .prompted(.init(prompt: prompt, answer: try text("completion")))
     } else if let instruction = try text("instruction") {
-      self = .plain(CorpusText.alpaca(instruction, input: try text("input") ?? "", output: try text("output") ?? ""))
+      let input = try text("input") ?? ""
+      let request = input.isEmpty ? instruction : "\(instruction)\n\n\(input)"
+      self = .prompted(.init(prompt: CorpusText.alpaca(instruction, input: input), answer: try text("output"), request: request))
     } else {
       throw FormatError(path, place, "expected an object with text, prompt, instruction or messages")
     }
   }
 
   /// The prompt of Stanford Alpaca, which instruction data of this shape was made for.
-  private static func alpaca(_ instruction: String, input: String, output: String) -> String {
+  private static func alpaca(_ instruction: String, input: String) -> String {
     let context = input.isEmpty ? "" : "### Input:\n\(input)\n\n"
     let lead =
       input.isEmpty
       ? "Below is an instruction that describes a task. Write a response that appropriately completes the request."
       : "Below is an instruction that describes a task, paired with an input that provides further context. "
         + "Write a response that appropriately completes the request."
-    return "\(lead)\n\n### Instruction:\n\(instruction)\n\n\(context)### Response:\n\(output)"
+    return "\(lead)\n\n### Instruction:\n\(instruction)\n\n\(context)### Response:\n"
   }
 }

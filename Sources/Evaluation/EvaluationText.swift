@@ -13,10 +13,11 @@ public struct EvaluationText: Sendable {
       let corpus = try Corpus(path: path)
       var documents: [String] = []
       for (text, place) in zip(corpus.texts, corpus.places) {
-        guard case .plain(let text) = text else {
-          throw FormatError(path, place, "is a conversation; perplexity is measured on plain texts")
+        switch text {
+        case .plain(let text): documents.append(text)
+        case .prompted(let text): documents.append(text.whole)
+        case .messages: throw FormatError(path, place, "is a conversation; perplexity is measured on plain texts")
         }
-        documents.append(text)
       }
       (self.path, self.documents, sha256) = (path, documents, corpus.sha256)
       return

@@ -78,4 +78,8 @@ public struct LlamaConfig: Sendable, Equatable {
     self.layers = layers
     self.finalPatch = finalPatch
   }
+
+  /// The id that is written behind a finished text: the first that ends one and does not also begin one, as a begin token in
+  /// generation_config.json's list does.
+  public var endToken: Int? { eosTokens.first { $0 != bosToken } ?? eosTokens.first }
 }

@@ -1,9 +1,12 @@
 import Evaluation
+import Formats
+import JSON
 import Tokenization
+import Training
 
 extension FuzzTarget {
   /// Tokenizers, and the texts they are given.
-  static var texts: [FuzzTarget] {
+  static func texts() throws -> [FuzzTarget] {
     let messages = #"{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "caf\u00e9"}]}"#
     let lines = [
       #"{"text": "Once upon a time"}"#, #"{"prompt": "2 + 2 =", "completion": " 4"}"#, "",
@@ -18,8 +21,27 @@ extension FuzzTarget {
       },
       corpus("txt", seeds: ["Once upon a time\r\n\n there was\tcafé\n", "\u{FEFF}one line"]),
       corpus("json", seeds: [#"["Once upon a time", "", "caf\u00e9"]"#]),
+      try trainingData(seeds: [lines.filter { !$0.isEmpty }.joined(separator: "\n"), lines.last! + "\n" + lines[1]]),
       corpus("jsonl", seeds: [lines.joined(separator: "\n"), lines.joined(separator: "\r\n") + "\r\n"]),
     ]
+  }
+
+  /// What is made of texts once they are read: in two formats, so short that some must be cut.
+  private static func trainingData(seeds: [String]) throws -> FuzzTarget {
+    var config = RandomModel.tiny
+    config.eosTokens = [256]
+    let tokenizer = try Tokenizer(json: Array(ByteTokenizer.json.text().utf8))
+    // The begin token stands for the end too: the byte tokenizer has no other.
+    let formats: [ChatFormat] = [.plain, .template(ChatTemplate(.zephyr, bos: "", eos: "<|begin_of_text|>"))]
+    return FuzzTarget(name: "training-data", seeds: seeds.map { Array($0.utf8) }) { [config] bytes in
+      let corpus = try bytes.withUnsafeBytes { try Corpus($0, path: "fuzz.jsonl") }
+      for format in formats {
+        let data = try TrainingData(corpus, tokenizer: tokenizer, config: config, format: format, options: .init(maxTokens: 40))
+        for example in data.examples {
+          precondition(example.ids.count <= 40 && example.scored > 0 && example.isScored.last == true, "an example that teaches nothing")
+        }
+      }
+    }
   }
 
   private static func corpus(_ kind: String, seeds: [String]) -> FuzzTarget {

@@ -2,16 +2,10 @@ import TensorCore
 
 /// SplitMix64: the same seed gives the same inputs on every machine.
 public struct RandomGenerator: RandomNumberGenerator, Sendable {
-  private var state: UInt64
-  public init(seed: UInt64) { state = seed }
+  private var numbers: SplitMix64
+  public init(seed: UInt64) { numbers = SplitMix64(seed: seed) }
 
-  public mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
-  }
+  public mutating func next() -> UInt64 { numbers.next() }
 
   /// Uniform with mean 0 and variance 1, so within ±√3; exactly representable as f32.
   public mutating func unit() -> Float { (Float(next() >> 40) * 0x1p-23 - 1) * 1.7320508 }

@@ -10,6 +10,8 @@ public struct ChatTemplate: Sendable {
       self.role = role
       self.content = content
     }
+    /// Said by the model.
+    public var isAnswer: Bool { role == "assistant" }
   }
 
   public enum Family: String, Sendable, CaseIterable {
@@ -38,24 +40,88 @@ public struct ChatTemplate: Sendable {
     self.eos = eos
   }
 
+  /// The template that a family's models publish, for a model that comes without one.
+  public init(_ family: Family, bos: String, eos: String) {
+    self.family = family
+    (alwaysPrompts, stripsAnswers) = (false, true)
+    self.bos = bos
+    self.eos = eos
+  }
+
   /// The text of the conversation. It has its begin token where the template puts one: encode it with `template: false`.
   public func render(_ messages: [Message], addGenerationPrompt: Bool = false) throws(TokenizerError) -> String {
+    let prompt = addGenerationPrompt || alwaysPrompts
+    return try parts(messages).map(\.text).joined() + (prompt ? generationPrompt(behind: messages) : "")
+  }
+
+  /// A stretch of a conversation's text.
+  public struct Part: Sendable, Equatable {
+    public internal(set) var text: String
+    /// The model has to write it: all that follows the generation prompt, to the token that ends the turn.
+    public let isAnswer: Bool
+
+    public init(_ text: String, isAnswer: Bool) { (self.text, self.isAnswer) = (text, isAnswer) }
+  }
+
+  /// The text of the conversation, without a generation prompt, cut where answers begin and end. No two neighbours are of one kind.
+  public func parts(_ messages: [Message]) throws(TokenizerError) -> [Part] {
+    var parts: [Part] = []
+    func append(_ text: String, isAnswer: Bool = false) {
+      if parts.last?.isAnswer == isAnswer {
+        parts[parts.count - 1].text += text
+      } else if !text.isEmpty {
+        parts.append(Part(text, isAnswer: isAnswer))
+      }
+    }
     switch family {
-    case .llama3: llama3(messages, prompts: addGenerationPrompt || alwaysPrompts)
-    case .llama2: try llama2(messages)
+    case .llama3:
+      if !messages.isEmpty { append(bos) }
+      for message in messages {
+        append(Self.llama3Header(message.role))
+        append(Self.stripped(message.content) + "<|eot_id|>", isAnswer: message.isAnswer)
+      }
+    case .llama2: for part in try llama2(messages) { append(part.text, isAnswer: part.isAnswer) }
     case .chatML:
-      messages.map { "<|im_start|>\($0.role)\n\($0.content)<|im_end|>\n" }.joined() + (addGenerationPrompt ? "<|im_start|>assistant\n" : "")
-    case .zephyr: try zephyr(messages, prompts: addGenerationPrompt)
+      for message in messages {
+        append("<|im_start|>\(message.role)\n")
+        append("\(message.content)<|im_end|>", isAnswer: message.isAnswer)
+        append("\n")
+      }
+    case .zephyr:
+      for (index, message) in messages.enumerated() {
+        guard ["user", "system", "assistant"].contains(message.role) else {
+          throw .invalid("chat: message \(index) is of '\(message.role)'; the Zephyr template knows system, user and assistant")
+        }
+        append("<|\(message.role)|>\n")
+        append("\(message.content)\(eos)", isAnswer: message.isAnswer)
+        append("\n")
+      }
+    }
+    return parts
+  }
+
+  /// What stands behind the messages when the model is to answer.
+  private func generationPrompt(behind messages: [Message]) -> String {
+    switch family {
+    case .llama3: Self.llama3Header("assistant")
+    case .llama2: ""
+    case .chatML: "<|im_start|>assistant\n"
+    case .zephyr: messages.isEmpty ? "" : "<|assistant|>\n"
     }
   }
 
-  private func llama3(_ messages: [Message], prompts: Bool) -> String {
-    func header(_ role: String) -> String { "<|start_header_id|>\(role)<|end_header_id|>\n\n" }
-    let turns = messages.map { header($0.role) + Self.stripped($0.content) + "<|eot_id|>" }.joined()
-    return (messages.isEmpty ? "" : bos) + turns + (prompts ? header("assistant") : "")
+  /// The tokens without which a conversation would be spelt out in letters; the last one ends an answer.
+  public var tokens: [String] {
+    switch family {
+    case .llama3: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+    case .chatML: ["<|im_start|>", "<|im_end|>"]
+    case .llama2, .zephyr: [eos]
+    }
   }
 
-  private func llama2(_ messages: [Message]) throws(TokenizerError) -> String {
+  private static func llama3Header(_ role: String) -> String { "<|start_header_id|>\(role)<|end_header_id|>\n\n" }
+
+  private func llama2(_ messages: [Message]) throws(TokenizerError) -> [Part] {
     var turns = messages[...]
     var system: String?
     if let first = turns.first, first.role == "system" {
@@ -63,30 +129,19 @@ public struct ChatTemplate: Sendable {
       turns.removeFirst()
     }
     guard !messages.isEmpty else { throw .invalid("chat: the Llama 2 template needs a message") }
-    var out = ""
+    var out: [Part] = []
     for (index, message) in turns.enumerated() {
       guard message.role == (index % 2 == 0 ? "user" : "assistant") else {
         throw .invalid("chat: message \(index + (system == nil ? 0 : 1)) is of '\(message.role)'; Llama 2 takes user and assistant in turn")
       }
       if index % 2 == 0 {
         let opening = index == 0 ? system.map { "<<SYS>>\n\($0)\n<</SYS>>\n\n" } ?? "" : ""
-        out += "\(bos)[INST] \(Self.stripped(opening + message.content)) [/INST]"
+        out.append(Part("\(bos)[INST] \(Self.stripped(opening + message.content)) [/INST]", isAnswer: false))
       } else {
-        out += " \(stripsAnswers ? Self.stripped(message.content) : message.content) \(eos)"
+        out.append(Part(" \(stripsAnswers ? Self.stripped(message.content) : message.content) \(eos)", isAnswer: true))
       }
     }
     return out
-  }
-
-  private func zephyr(_ messages: [Message], prompts: Bool) throws(TokenizerError) -> String {
-    var out = ""
-    for (index, message) in messages.enumerated() {
-      guard ["user", "system", "assistant"].contains(message.role) else {
-        throw .invalid("chat: message \(index) is of '\(message.role)'; the Zephyr template knows system, user and assistant")
-      }
-      out += "<|\(message.role)|>\n\(message.content)\(eos)\n"
-    }
-    return out + (prompts && !messages.isEmpty ? "<|assistant|>\n" : "")
   }
 
   /// Python's `str.strip()`, which also takes U+001C to U+001F.

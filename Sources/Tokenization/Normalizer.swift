@@ -5,6 +5,9 @@ enum Normalizer: Sendable {
   case prepend([UInt8])
   case replace(SplitPattern, with: [UInt8])
 
+  /// Whether it belongs to the beginning of a text only.
+  var isPrepending: Bool { if case .prepend = self { true } else { false } }
+
   /// The steps of `normalizer`, sequences laid flat; none when it is null.
   static func steps(_ json: JSON?, at path: String = "normalizer", depth: Int = 0) throws(TokenizerError) -> [Normalizer] {
     guard let json, !json.isNull else { return [] }

@@ -4,10 +4,15 @@ struct PreTokenizedText {
   private(set) var spans: [Range<Int>]
   /// The bytes are the beginning of the whole text, not a part behind an added token.
   private let isBeginning: Bool
+  /// The bytes go on where other text stopped.
+  private let continuesText: Bool
 
-  init(_ bytes: [UInt8], isBeginning: Bool) {
+  private enum Place { case beginning, continuation, elsewhere }
+
+  init(_ bytes: [UInt8], isBeginning: Bool, continuesText: Bool = false) {
     self.bytes = bytes
     self.isBeginning = isBeginning
+    self.continuesText = continuesText
     spans = bytes.isEmpty ? [] : [0..<bytes.count]
   }
 
@@ -16,16 +21,18 @@ struct PreTokenizedText {
     case .split(let pattern, let behavior, let invert): split(pattern, behavior, invert: invert, state)
     case .byteLevel(let addsPrefixSpace, let pattern):
       if addsPrefixSpace {
-        rewrite { text, _, out in
-          if text.first != 0x20 { out.append(0x20) }; out.append(contentsOf: text)
+        rewrite { text, place, out in
+          if place != .continuation, text.first != 0x20 { out.append(0x20) }
+          out.append(contentsOf: text)
         }
       }
       if let pattern { split(pattern, .isolated, invert: false, state) }
     case .digits(let individual): splitDigits(individual: individual)
     case .metaspace(let replacement, let scheme, let splits):
-      rewrite { text, isFirst, out in
+      rewrite { text, place, out in
         let startsWithSpace = text.first == 0x20 || text.starts(with: replacement)
-        if !startsWithSpace, scheme == .always || scheme == .first && isFirst { out.append(contentsOf: replacement) }
+        let isPrepended = scheme == .always && place != .continuation || scheme == .first && place == .beginning
+        if !startsWithSpace, isPrepended { out.append(contentsOf: replacement) }
         for byte in text {
           if byte == 0x20 { out.append(contentsOf: replacement) } else { out.append(byte) }
         }
@@ -34,15 +41,16 @@ struct PreTokenizedText {
     }
   }
 
-  /// Replaces the text of each span; `change` is told whether the span is where the whole text begins.
-  private mutating func rewrite(_ change: (Bytes, Bool, inout [UInt8]) -> Void) {
+  /// Replaces the text of each span; `change` is told what stands before the span.
+  private mutating func rewrite(_ change: (Bytes, Place, inout [UInt8]) -> Void) {
     var out: [UInt8] = []
     out.reserveCapacity(bytes.count + bytes.count / 2)
     var changed: [Range<Int>] = []
     bytes.withUnsafeBufferPointer { bytes in
       for span in spans {
         let start = out.count
-        change(Bytes(rebasing: bytes[span]), isBeginning && span.lowerBound == 0, &out)
+        let place: Place = span.lowerBound > 0 ? .elsewhere : isBeginning ? .beginning : continuesText ? .continuation : .elsewhere
+        change(Bytes(rebasing: bytes[span]), place, &out)
         if start < out.count { changed.append(start..<out.count) }
       }
     }

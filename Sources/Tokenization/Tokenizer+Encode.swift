@@ -16,38 +16,78 @@ extension Tokenizer {
     try bytes.withUnsafeBufferPointer { (bytes) throws(TokenizerError) in try encode(utf8: bytes, template: template) }
   }
 
+  /// The ids of a text that comes in parts, those of each part by itself, without the template: no token reaches across a border. Where none
+  /// would anyway, the ids are those of the whole text: a part that goes on where text stopped gets no space of its own in front, as
+  /// SentencePiece puts before a text. Added tokens are looked for inside each part.
+  public func encode(parts: [String]) -> [[Int32]] {
+    var place = Place()
+    return workspaces.withWorkspace { workspace in
+      parts.map { part in
+        var (part, out) = (part, [Int32]())
+        part.withUTF8 { encode(part: $0, at: &place, workspace, &out) }
+        return out
+      }
+    }
+  }
+
   private func encode(wellFormed text: Bytes, template: Bool) -> [Int32] {
     var out = template ? postProcessor.prefix : []
     out.reserveCapacity(text.count / 3 + 8)
-    workspaces.withWorkspace { workspace in
-      rawTokens.forEachSection(of: text) { section in
-        switch section {
-        case .token(let id): out.append(id)
-        case .text(let range): encodeSection(Bytes(rebasing: text[range]), isBeginning: range.lowerBound == 0, workspace, &out)
-        }
-      }
-    }
+    var place = Place()
+    workspaces.withWorkspace { encode(part: text, at: &place, $0, &out) }
     if template { out += postProcessor.suffix }
     return out
   }
 
-  /// Text between the tokens that are looked for before normalization.
-  private func encodeSection(_ text: Bytes, isBeginning: Bool, _ workspace: Workspace, _ out: inout [Int32]) {
-    var normalized = Array(text)
-    for step in normalizers { normalized = step.apply(to: normalized, using: workspace.matching) }
-    if normalizedTokens.isEmpty { return encodeWords(of: normalized, isBeginning: isBeginning, workspace, &out) }
-    normalized.withUnsafeBufferPointer { text in
-      normalizedTokens.forEachSection(of: text) { section in
-        switch section {
-        case .token(let id): out.append(id)
-        case .text(let range): encodeWords(of: Array(text[range]), isBeginning: isBeginning && range.lowerBound == 0, workspace, &out)
-        }
+  /// What stands in front of a stretch of text.
+  private struct Place {
+    /// Nothing at all.
+    var isBeginning = true
+    /// Text, as it was before normalization, and no token that was looked for there.
+    var continuesText = false
+    /// Text, as it was after normalization, and no added token.
+    var continuesWords = false
+
+    static let behindToken = Place(isBeginning: false)
+  }
+
+  private func encode(part text: Bytes, at place: inout Place, _ workspace: Workspace, _ out: inout [Int32]) {
+    rawTokens.forEachSection(of: text) { section in
+      switch section {
+      case .token(let id):
+        out.append(id)
+        place = .behindToken
+      case .text(let range): encodeSection(Bytes(rebasing: text[range]), at: &place, workspace, &out)
       }
     }
   }
 
-  private func encodeWords(of text: [UInt8], isBeginning: Bool, _ workspace: Workspace, _ out: inout [Int32]) {
-    var words = PreTokenizedText(text, isBeginning: isBeginning)
+  /// Text between the tokens that are looked for before normalization.
+  private func encodeSection(_ text: Bytes, at place: inout Place, _ workspace: Workspace, _ out: inout [Int32]) {
+    var normalized = Array(text)
+    for step in normalizers where !(place.continuesText && step.isPrepending) {
+      normalized = step.apply(to: normalized, using: workspace.matching)
+    }
+    if normalizedTokens.isEmpty {
+      encodeWords(of: normalized, at: &place, workspace, &out)
+    } else {
+      normalized.withUnsafeBufferPointer { text in
+        normalizedTokens.forEachSection(of: text) { section in
+          switch section {
+          case .token(let id):
+            out.append(id)
+            place = .behindToken
+          case .text(let range): encodeWords(of: Array(text[range]), at: &place, workspace, &out)
+          }
+        }
+      }
+    }
+    place.continuesText = true
+  }
+
+  private func encodeWords(of text: [UInt8], at place: inout Place, _ workspace: Workspace, _ out: inout [Int32]) {
+    var words = PreTokenizedText(text, isBeginning: place.isBeginning, continuesText: place.continuesWords)
+    place = Place(isBeginning: false, continuesWords: true)
     for step in preTokenizers { words.apply(step, using: workspace.matching) }
     words.bytes.withUnsafeBufferPointer { bytes in
       for span in words.spans {

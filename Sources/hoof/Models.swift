@@ -1,6 +1,5 @@
 import Evaluation
 import Formats
-import JSON
 import Terminal
 import Tokenization
 
@@ -54,21 +53,16 @@ enum Models {
   }
 
   /// A conversation as the text the model was trained on, special tokens included.
-  static func render(_ messages: [JSON], for source: ModelSource, _ tokenizer: Tokenizer) throws(FormatError) -> String {
+  static func render(
+    _ messages: [ChatTemplate.Message], for source: ModelSource, _ tokenizer: Tokenizer
+  ) throws(FormatError) -> String {
     guard let template = source.chatTemplate else {
       throw FormatError(source.path, "chat_template", "the model has none, and the data has messages")
     }
-    var turns: [ChatTemplate.Message] = []
-    for message in messages {
-      guard let role = message["role"]?.string, let content = message["content"]?.string else {
-        throw FormatError(source.path, "chat_template", "a message needs 'role' and 'content' as text")
-      }
-      turns.append(.init(role: role, content: content))
-    }
     let piece = { (id: Int?) in id.flatMap { tokenizer.piece(Int32($0)) } ?? "" }
     do throws(TokenizerError) {
-      let chat = try ChatTemplate(template, bos: piece(source.config.bosToken), eos: piece(source.config.eosTokens.first))
-      return try chat.render(turns)
+      let chat = try ChatTemplate(template, bos: piece(source.config.bosToken), eos: piece(source.config.endToken))
+      return try chat.render(messages)
     } catch {
       throw FormatError(source.path, "chat_template", "\(error)")
     }

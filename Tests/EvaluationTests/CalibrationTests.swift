@@ -1,6 +1,5 @@
 import Evaluation
 import Formats
-import JSON
 import TestSupport
 import Testing
 import Tokenization
@@ -19,7 +18,7 @@ struct CalibrationTests {
 
   private func calibration(_ name: String, _ text: String, maxTokens: Int = 64, bos: Bool = true) throws -> Calibration {
     try Calibration(path: try folder.write(name, text), tokenizer: tokenizer, config: source.config, maxTokens: maxTokens, bos: bos) {
-      (messages) throws(FormatError) in messages.map { "<\($0["role"]!.string!)>\($0["content"]!.string!)" }.joined()
+      (messages) throws(FormatError) in messages.map { "<\($0.role)>\($0.content)" }.joined()
     }
   }
 

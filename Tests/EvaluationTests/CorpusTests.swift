@@ -1,8 +1,8 @@
 import Evaluation
 import Formats
-import JSON
 import TestSupport
 import Testing
+import Tokenization
 
 struct CorpusTests {
   let folder: TemporaryFolder
@@ -52,13 +52,14 @@ struct CorpusTests {
         // The published prompt of Stanford Alpaca, with and without an input.
         let alpaca =
           "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that "
-          + "appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n2 2\n\n### Response:\n4"
+          + "appropriately completes the request.\n\n### Instruction:\nAdd.\n\n### Input:\n2 2\n\n### Response:\n"
         let short =
           "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
-          + "### Instruction:\nSing.\n\n### Response:\nLa"
+          + "### Instruction:\nSing.\n\n### Response:\n"
         let expected: [CorpusText] = [
-          .plain("one"), .plain("2+2="), .plain("2+2= 4"), .plain(""), .plain(alpaca), .plain(short),
-          .messages([["role": "user", "content": "Hi"]]),
+          .plain("one"), .prompted(.init(prompt: "2+2=", answer: nil)), .prompted(.init(prompt: "2+2=", answer: " 4")),
+          .prompted(.init(prompt: "", answer: nil)), .prompted(.init(prompt: alpaca, answer: "4", request: "Add.\n\n2 2")),
+          .prompted(.init(prompt: short, answer: "La", request: "Sing.")), .messages([.init(role: "user", content: "Hi")]),
         ]
         #expect(corpus.texts == expected)
         #expect(corpus.places == [1, 3, 4, 5, 6, 7, 8].map { "line \($0)" })
@@ -85,7 +86,7 @@ struct CorpusTests {
       ("a.jsonl", "{\"text\": \"a\"}\n{\"text\": ", "a.jsonl: line 2: "), ("a.jsonl", "\n[1]", "a.jsonl: line 2: expected an object"),
       ("a.jsonl", "{}", "a.jsonl: line 1: expected an object"), ("a.jsonl", #"{"text": 5}"#, "a.jsonl: line 1: text is not a string"),
       ("a.jsonl", #"{"prompt": "a", "completion": 5}"#, "a.jsonl: line 1: completion is not"),
-      ("a.jsonl", #"{"messages": []}"#, "a.jsonl: line 1: messages is not"),
+      ("a.jsonl", #"{"messages": []}"#, "a.jsonl: line 1: messages is empty"),
       ("a.jsonl", #"{"messages": [{"role": "user"}]}"#, "a.jsonl: line 1: messages is not"),
       ("a.jsonl", #"{"messages": "Hi"}"#, "a.jsonl: line 1: messages is not"), ("a.csv", "one", "a.csv: texts come as"),
       ("text", "one", "text: texts come as"),
