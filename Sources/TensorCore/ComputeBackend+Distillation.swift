@@ -32,15 +32,6 @@ public struct DistillationRows: Sendable {
     losses = try Tensor(rows, 1, on: backend)
     divergences = try Tensor(rows, 1, on: backend)
   }
-
-  /// What both losses of a row come to, [N, 1].
-  public func totals(_ loss: DistillationLoss) throws(BackendError) -> Tensor {
-    let totals = try losses.like()
-    totals.backend.fill(totals, with: 0)
-    totals.backend.addScaled(losses, by: loss.crossEntropy, into: totals)
-    totals.backend.addScaled(divergences, by: loss.divergence * loss.temperature * loss.temperature, into: totals)
-    return totals
-  }
 }
 
 /// Distillation over the LM heads, written once for all backends: products and row kernels over chunks of rows, so that no [N, V] exists.

@@ -18,12 +18,8 @@ extension Llama {
     try self.init(plan, on: backend, sharing: base, own: nil)
   }
 
-  /// - Parameters:
-  ///   - own: which tensors get memory of their own, and who hears of them.
-  ///   - others: of another model, which those that are not owned are shared with where their bytes are equal.
-  init(
-    _ plan: ModelImport, on backend: any ComputeBackend, sharing base: Llama? = nil, own: OwnTensors?, others: SharedTensors? = nil
-  ) throws {
+  /// - Parameter own: which tensors get memory of their own, and who hears of them.
+  init(_ plan: ModelImport, on backend: any ComputeBackend, sharing base: Llama? = nil, own: OwnTensors?) throws {
     let items = Dictionary(uniqueKeysWithValues: plan.items.map { ($0.name, $0) })
     let shared = base?.tensorsByName ?? [:]
     var failure: FormatError?
@@ -31,7 +27,6 @@ extension Llama {
       guard let item = items[name] else { preconditionFailure("loading: the plan has no \(name)") }
       if let copied = item.copied {
         if let tensor = shared[copied.name] { return tensor }
-        if own?.type(name) == nil, let tensor = others?.tensor(equalTo: copied) { return tensor }
         return try backend.load(copied)
       }
       let bytes: [UInt8]

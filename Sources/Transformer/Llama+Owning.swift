@@ -9,13 +9,12 @@ extension Llama {
   ///   - owning: the type that a tensor of this name is computed with, if it is to be changed. Norms and maps of the residual stream are f32
   ///     whatever it says.
   ///   - master: called with the exact value, f32, of each tensor whose type rounds it.
-  ///   - others: of another model on the same backend, a teacher; frozen tensors that hold the very same bytes are shared with it.
   /// - Throws: `BackendError` for the device, `FormatError` for weights that the wanted type cannot hold.
   public init(
     _ plan: ModelImport, on backend: any ComputeBackend, owning type: @escaping (_ name: String) -> DType?,
-    master: ((_ name: String, Tensor) -> Void)? = nil, sharing others: SharedTensors? = nil
+    master: ((_ name: String, Tensor) -> Void)? = nil
   ) throws {
-    try self.init(plan, on: backend, own: OwnTensors(type: type, master: master), others: others)
+    try self.init(plan, on: backend, own: OwnTensors(type: type, master: master))
   }
 }
 

@@ -53,25 +53,26 @@ public struct Distillation: Sendable {
       self.streams = streams
     }
 
-    /// What the tape of the student's forward pass has to see.
-    public var points: Set<Site.Point> { streams == nil ? [] : [StreamLoss.point] }
-    public var visitor: Tape.Visitor? { streams?.visit }
+    /// A tape for the student's forward pass.
+    public func tape(into gradients: Gradients) -> Tape {
+      guard let streams else { return Tape(into: gradients) }
+      return Tape(into: gradients, at: [StreamLoss.point], visitor: streams.visit)
+    }
 
     /// Seeds the tape with the gradients of scale · Σ losses.
     /// - Parameters:
     ///   - hidden: the student's scored rows.
     ///   - targets: of those rows.
-    /// - Returns: the loss of each, [S, 1], unscaled.
     public func seed(
       _ tape: Tape, _ hidden: Tape.Variable, head: Tape.Variable, targets: [Int32], scale: Float, rowsPerChunk: Int
-    ) throws(BackendError) -> Tensor {
-      let found = try tape.distillation(
-        of: hidden, head: head, teacher: rows, targets: targets, loss: loss, scale: scale, rowsPerChunk: rowsPerChunk)
-      return try found.totals(loss)
+    ) throws(BackendError) -> DistillationRows {
+      try tape.distillation(of: hidden, head: head, teacher: rows, targets: targets, loss: loss, scale: scale, rowsPerChunk: rowsPerChunk)
     }
 
-    /// The weighted distances of the streams after the forward pass: each a sum over rows times a factor, together this batch's part of the
-    /// step's mean. None where they are not compared.
-    public var distances: [(rows: Tensor, factor: Double)] { streams?.parts ?? [] }
+    /// The weighted distance of the streams, this batch's part of the step's mean; 0 where they are not compared. After the forward pass.
+    public func distance() throws(BackendError) -> Double {
+      guard let streams else { return 0 }
+      return try streams.sum() * Double(streams.scale)
+    }
   }
 }

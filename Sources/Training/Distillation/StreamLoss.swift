@@ -26,7 +26,8 @@ public final class StreamLoss {
   }
 
   private let targets: [Int: Target]
-  private let scale: Float
+  /// What the gradients are of: scale · Σ over layers and rows.
+  public let scale: Float
   /// By the student's layer: scale · 2 · ‖x_s − x_t‖² / ‖x_t‖², [N, 1].
   private var errors: [Int: Tensor] = [:]
 
@@ -77,13 +78,10 @@ public final class StreamLoss {
     return x
   }
 
-  /// scale · ‖x_s − x_t‖² / ‖x_t‖² of each compared layer and row, once the forward pass is done: the factor times the rows' sum.
-  var parts: [(rows: Tensor, factor: Double)] { errors.sorted { $0.key < $1.key }.map { ($0.value, 0.5) } }
-
   /// Σ over layers and rows of ‖x_s − x_t‖² / ‖x_t‖², unscaled, once the forward pass is done.
   public func sum() throws(BackendError) -> Double {
     var sum = 0.0
-    for part in parts { sum += try part.factor * part.rows.floats().reduce(0) { $0 + Double($1) } }
-    return sum / Double(scale)
+    for values in errors.values { sum += try values.floats().reduce(0) { $0 + Double($1) } }
+    return sum / (2 * Double(scale))
   }
 }

@@ -13,22 +13,17 @@ public final class Trainer {
   let optimizer: Optimizer
   private let gradients: Gradients
   private let order: BatchOrder
-  /// nil where the text alone is learned.
-  private let distillation: Distillation?
   /// Hears of what the user should know and no number shows.
   private let note: (String) -> Void
 
-  /// - Parameters:
-  ///   - examples: the data; what order they come in says `plan`.
-  ///   - distillation: from whom else is learned.
+  /// - Parameter examples: the data; what order they come in says `plan`.
   public init(
-    _ trainee: Trainee, on examples: [TrainingExample], _ plan: TrainingPlan, memory: StepMemory, distillation: Distillation? = nil,
+    _ trainee: Trainee, on examples: [TrainingExample], _ plan: TrainingPlan, memory: StepMemory,
     note: @escaping (String) -> Void = { _ in }
   ) throws(BackendError) {
     self.trainee = trainee
     self.plan = plan
     self.memory = memory
-    self.distillation = distillation
     self.note = note
     optimizer = try Optimizer(trainee.trained, options: plan.optimizer)
     gradients = Gradients(of: trainee.trained.map(\.tensor))
@@ -44,7 +39,7 @@ public final class Trainer {
     let batches = order.batches(step: step)
     let (tokens, scored) = batches.reduce((0, 0)) { ($0.0 + $1.tokens, $0.1 + $1.scored) }
     guard scored > 0 else { throw TrainingError.nothingScored(step: step) }
-    let loss = try differentiate(batches, tokens: tokens, scored: scored)
+    let loss = try differentiate(batches, scale: 1 / Float(scored)) / Double(scored)
     let norm = try gradients.norm()
     guard loss.isFinite, norm.isFinite else { throw TrainingError.diverged(step: step, loss: loss, norm: norm) }
     let rate = plan.schedule.rate(step: step)
@@ -65,23 +60,20 @@ public final class Trainer {
       usualNorm: usual)
   }
 
-  /// A part of a step's loss: factor · Σ over its rows.
-  private typealias Part = (rows: Tensor, factor: Double)
-
-  /// Leaves the gradient of the mean loss and returns that. When memory runs out the whole step is done again in smaller pieces.
-  private func differentiate(_ batches: [TrainingBatch], tokens: Int, scored: Int) throws -> Double {
+  /// Leaves the gradient of scale · Σ losses, and returns Σ losses. When memory runs out the whole step is done again in smaller pieces.
+  private func differentiate(_ batches: [TrainingBatch], scale: Float) throws -> Double {
     while true {
       let passes = batches.flatMap { $0.passes(of: memory.rowsPerPass) }
       gradients.clear()
       do throws(BackendError) {
-        var parts: [Part] = []
+        var losses: [Tensor] = []
         for (index, pass) in passes.enumerated() {
           let dropout = DropoutStream(seed: plan.seed, step: progress.step + 1, batch: index)
-          parts += try differentiate(pass, tokens: tokens, scored: scored, dropout)
+          losses.append(try differentiate(pass, scale: scale, dropout))
         }
-        var loss = 0.0
-        for part in parts { loss += try part.factor * part.rows.floats().reduce(0) { $0 + Double($1) } }
-        return loss
+        var sum = 0.0
+        for part in losses { sum += try part.floats().reduce(0) { $0 + Double($1) } }
+        return sum
       } catch {
         guard case .outOfMemory = error,
           let smaller = memory.smaller(rows: passes.map(\.tokens).max() ?? 0, splits: passes.contains { $0.sequences.count > 1 })
@@ -92,30 +84,14 @@ public final class Trainer {
     }
   }
 
-  /// - Parameters: tokens and scored tokens of the whole step.
-  private func differentiate(
-    _ pass: TrainingBatch, tokens: Int, scored: Int, _ dropout: DropoutStream
-  ) throws(BackendError) -> [Part] {
+  private func differentiate(_ pass: TrainingBatch, scale: Float, _ dropout: DropoutStream) throws(BackendError) -> Tensor {
     let model = trainee.model
     let batch = try PackedBatch(pass, on: model.backend)
-    let lesson = try distillation.map { (distillation) throws(BackendError) in
-      try distillation.lesson(batch.ids, batch.layout, scored: batch.scored, tokens: tokens)
-    }
-    let tape = Tape(
-      into: gradients, at: lesson?.points ?? [], adapter: trainee.adapter, dropout: dropout, visitor: lesson?.visitor)
+    let tape = Tape(into: gradients, adapter: trainee.adapter, dropout: dropout)
     let hidden = try model.hidden(batch, checkpointed: memory.checkpointsActivations, in: tape)
-    let (head, scale) = (tape.parameter(model.head), 1 / Float(scored))
-    let parts: [Part]
-    if let lesson {
-      let rows = try lesson.seed(
-        tape, hidden, head: head, targets: pass.targets.joined().filter { $0 >= 0 }, scale: scale, rowsPerChunk: memory.rowsPerChunk)
-      parts = [(rows, 1 / Double(scored))] + lesson.distances
-    } else {
-      let losses = try tape.crossEntropy(
-        of: hidden, head: head, targets: batch.targets, scale: scale, rowsPerChunk: memory.rowsPerChunk)
-      parts = [(losses, 1 / Double(scored))]
-    }
+    let losses = try tape.crossEntropy(
+      of: hidden, head: tape.parameter(model.head), targets: batch.targets, scale: scale, rowsPerChunk: memory.rowsPerChunk)
     try tape.backward()
-    return parts
+    return losses
   }
 }
