@@ -12,8 +12,8 @@ struct Contender {
   enum Origin {
     case file(ModelSource)
     case plan(ModelImport)
-    /// Loaded already, and what it would be stored as.
-    case healed(Llama, ModelImport)
+    /// Loaded already, and what it takes when it is stored.
+    case healed(Llama, ModelSizes)
   }
 
   let name: String
@@ -36,7 +36,8 @@ struct Contender {
   var sizes: ModelSizes {
     switch origin {
     case .file(let source): source.sizes
-    case .plan(let plan), .healed(_, let plan): plan.after
+    case .plan(let plan): plan.after
+    case .healed(_, let sizes): sizes
     }
   }
 
@@ -82,15 +83,16 @@ struct Contender {
   /// The cut as the row that healed ones are compared with.
   func unhealed() -> Contender { Contender(self, name, origin, Healing(kind: .none, cut: name)) }
 
-  func healed(_ healing: Healing, _ model: Llama, stored plan: ModelImport) -> Contender {
-    Contender(self, "\(name) + \(healing.kind.rawValue)", .healed(model, plan), healing)
+  func healed(_ healing: Healing, _ model: Llama, _ sizes: ModelSizes) -> Contender {
+    Contender(self, "\(name) + \(healing.kind.rawValue)", .healed(model, sizes), healing)
   }
 
   /// The cut as a model of its own.
   func source() throws -> ModelSource {
     switch origin {
     case .file(let source): source
-    case .plan(let plan), .healed(_, let plan): try ModelSource.temporary(plan)
+    case .plan(let plan): try ModelSource.temporary(plan)
+    case .healed: preconditionFailure("comparison: \(name) is healed already")
     }
   }
 

@@ -77,7 +77,7 @@ struct Healer {
       guard let patched = try patch(cut, progress) else { return nil }
       guard kind.isTrained else {
         healing.seconds = (ContinuousClock.now - start) / .seconds(1)
-        return cut.healed(healing, try Llama(patched, on: model.backend, sharing: model), stored: patched)
+        return cut.healed(healing, try Llama(patched, on: model.backend, sharing: model), patched.after)
       }
       source = try ModelSource.temporary(patched)
       guard source.config.hasPatch else {
@@ -91,7 +91,7 @@ struct Healer {
     let healed = try Llama(plan, on: model.backend)
     (healing.steps, healing.rate) = (options.steps, options.rate(kind))
     healing.seconds = (ContinuousClock.now - start) / .seconds(1)
-    return cut.healed(healing, healed, stored: plan)
+    return cut.healed(healing, healed, plan.after)
   }
 
   /// The cut with patches; nil where it has no place for one.
@@ -123,8 +123,9 @@ struct Healer {
     let rows = options.batch * options.maxTokens(context: source.config.contextLength)
     let trainer = try Trainer(
       trainee, on: data.examples, TrainingPlan(schedule: schedule, batch: .examples(options.batch), seed: UInt64(seed)),
+      distillation: kind.hasTeacher ? Distillation(Teacher(model)) : nil,
       memory: StepMemory(source.config, checkpoints: nil, rows: rows, budget: budget, on: model.backend),
-      distillation: kind.hasTeacher ? Distillation(Teacher(model)) : nil, note: { progress.note("hoof: \($0)") })
+      note: { progress.note("hoof: \($0)") })
     while !trainer.isDone {
       let report: StepReport
       do { report = try trainer.step() } catch let error as TrainingError {
@@ -149,7 +150,7 @@ struct Healer {
       return Trainee(frozen, adapter: try Adapter(for: frozen, options: .init(), seed: UInt64(seed)))
     }
     let parts = TrainedParts(scope: kind == .tunedPatch ? .patches : .all)
-    return try Trainee(plan, training: parts.names(of: .init(source)), on: backend, sharing: shared)
+    return try Trainee(plan, training: parts.names(of: .init(source)), sharing: shared, on: backend)
   }
 
   /// Share of the steps in which the learning rate rises, as `hoof finetune` has it.

@@ -58,7 +58,9 @@ struct StrategyReader {
   /// The cuts that are asked for, in their order; none without --strategies.
   func choices() throws(UsageError) -> [StrategyChoice] {
     guard let list = arguments.string("strategies") else {
-      for option in ["drop", "ratio", "calibration"] where arguments.has(option) {
+      // Patches are fitted on calibration texts, too.
+      let dependants = ["drop", "ratio"] + (arguments.has("heal") ? [] : ["calibration"])
+      for option in dependants where arguments.has(option) {
         throw fail("--\(option) goes with --strategies")
       }
       return []
