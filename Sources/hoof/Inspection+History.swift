@@ -44,7 +44,9 @@ extension Inspection {
       let before = number("\(name)_before", 3).map { "\($0) → " } ?? ""
       tell(name, "\(name)_before", as: number(name, 3).map { "\(title) \(before)\($0)" })
     }
-    for name in ["plan", "calibration", "data", "teacher", "source"] { tell(name, as: entry[name]?.string.map { "\(name) \($0.prefix(12))" }) }
+    for name in ["plan", "calibration", "data", "teacher", "source"] {
+      tell(name, as: entry[name]?.string.map { "\(name) \($0.prefix(12))" })
+    }
     for (name, value) in entry.object?.members.map(\.self) ?? [] where !told.contains(name) {
       parts.append("\(name) \(value.string ?? value.text())")
     }
