@@ -27,6 +27,7 @@ extension Llama {
       guard let item = items[name] else { preconditionFailure("loading: the plan has no \(name)") }
       if let copied = item.copied {
         if let tensor = shared[copied.name] { return tensor }
+        if let own, own.type(item.name) == nil, let tensor = own.shared?.tensor(equalTo: copied) { return tensor }
         return try backend.load(copied)
       }
       let bytes: [UInt8]

@@ -8,13 +8,14 @@ extension Llama {
   ///   - plan: what the model is; `ModelImport(source)` for a model as it is stored.
   ///   - owning: the type that a tensor of this name is computed with, if it is to be changed. Norms and maps of the residual stream are f32
   ///     whatever it says.
+  ///   - shared: tensors of another model on the same backend, for what is not to be changed and is the same there.
   ///   - master: called with the exact value, f32, of each tensor whose type rounds it.
   /// - Throws: `BackendError` for the device, `FormatError` for weights that the wanted type cannot hold.
   public init(
     _ plan: ModelImport, on backend: any ComputeBackend, owning type: @escaping (_ name: String) -> DType?,
-    master: ((_ name: String, Tensor) -> Void)? = nil
+    sharing shared: SharedTensors? = nil, master: ((_ name: String, Tensor) -> Void)? = nil
   ) throws {
-    try self.init(plan, on: backend, own: OwnTensors(type: type, master: master))
+    try self.init(plan, on: backend, own: OwnTensors(type: type, shared: shared, master: master))
   }
 }
 
@@ -22,6 +23,7 @@ extension Llama {
 struct OwnTensors {
   /// nil for a tensor that stays as it is.
   let type: (String) -> DType?
+  let shared: SharedTensors?
   let master: ((String, Tensor) -> Void)?
 
   /// `stored` as a tensor that nobody else reads.

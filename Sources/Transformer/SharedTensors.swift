@@ -39,18 +39,3 @@ public struct SharedTensors: Sendable {
     return equal?.loaded
   }
 }
-
-extension Llama {
-  /// Puts a model's tensors on `backend`, but for those that `shared` has already.
-  /// - Parameter owned: names of tensors that get memory of their own, whatever they hold: those that are going to be trained.
-  public init(
-    _ source: ModelSource, on backend: any ComputeBackend, sharing shared: SharedTensors, owning owned: Set<String> = []
-  ) throws(BackendError) {
-    let loader = TensorLoader(backend: backend) { (name) throws(BackendError) in
-      guard let stored = source.tensors[name] else { preconditionFailure("loading: the model source has no \(name)") }
-      if !owned.contains(name), let tensor = shared.tensor(equalTo: stored) { return tensor }
-      return try backend.load(stored)
-    }
-    try self.init(source.config, loader)
-  }
-}

@@ -78,7 +78,7 @@ struct FinetuneCommandTests {
   func dryRun() throws {
     let run = finetune(["-q", "--dry-run"])
     #expect(run.status == 0 && run.output.hasPrefix("would train\n"), "\(run.errors)")
-    #expect(run.output.contains("⟦") && run.output.contains("The fox says hello") && run.output.contains("moments"), "\(run.output)")
+    #expect(run.output.contains(" of them scored (>)") && run.output.contains("\n> ") && run.output.contains("moments"), "\(run.output)")
     let plan = try json(finetune(["-q", "--dry-run", "--json"]))
     let bytes = try #require(plan["bytes"])
     let parameters = try #require(plan["trained_parameters"]?.int)

@@ -1,11 +1,11 @@
 /// The columns that a comparison has where cuts were healed, texts of another domain read, or texts written: those that were asked for.
-public struct HealingColumns: Sendable {
+public struct HealingColumns {
   private let table: ComparisonTable
-  private let columns: [(title: String, cell: @Sendable (ComparisonTable, ComparisonTable.Row) -> String)]
+  private let columns: [(title: String, cell: (ComparisonTable, ComparisonTable.Row) -> String)]
 
   public init(_ table: ComparisonTable) {
     self.table = table
-    var columns: [(title: String, cell: @Sendable (ComparisonTable, ComparisonTable.Row) -> String)] = []
+    var columns: [(title: String, cell: (ComparisonTable, ComparisonTable.Row) -> String)] = []
     if table.hasHealing {
       columns += [
         ("healed by", { $1.healing.map(\.kind.rawValue) ?? "" }),

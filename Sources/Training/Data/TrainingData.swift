@@ -87,6 +87,13 @@ public struct TrainingData: Sendable {
   /// The examples to train on and those held out, both in file order. Texts are drawn by `seed`; pieces of one text stay together.
   /// - Throws: when either side would be empty.
   public func split(_ heldOut: HeldOut, seed: UInt64) throws(FormatError) -> (training: [TrainingExample], heldOut: [TrainingExample]) {
+    try TrainingData.split(examples, of: path, heldOut, seed: seed)
+  }
+
+  /// The same for examples of a file that came about in another way.
+  public static func split(
+    _ examples: [TrainingExample], of path: String, _ heldOut: HeldOut, seed: UInt64
+  ) throws(FormatError) -> (training: [TrainingExample], heldOut: [TrainingExample]) {
     var places: [String: Int] = [:]
     for example in examples where places[example.place] == nil { places[example.place] = places.count }
     let count: Int

@@ -54,9 +54,9 @@ public struct Distillation: Sendable {
     }
 
     /// A tape for the student's forward pass.
-    public func tape(into gradients: Gradients) -> Tape {
-      guard let streams else { return Tape(into: gradients) }
-      return Tape(into: gradients, at: [StreamLoss.point], visitor: streams.visit)
+    public func tape(into gradients: Gradients, adapter: Adapter? = nil, dropout: DropoutStream? = nil) -> Tape {
+      guard let streams else { return Tape(into: gradients, adapter: adapter, dropout: dropout) }
+      return Tape(into: gradients, at: [StreamLoss.point], adapter: adapter, dropout: dropout, visitor: streams.visit)
     }
 
     /// Seeds the tape with the gradients of scale · Σ losses.

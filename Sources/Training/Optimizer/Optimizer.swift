@@ -46,7 +46,7 @@ public final class Optimizer {
   private let entries: [Entry]
 
   /// Fewer elements than these are not worth 8 bits.
-  private static let leastElements = 4096
+  static let leastElements = 4096
 
   /// Allocates the moments, zero.
   public init(_ parameters: [TrainedParameter], options: Options) throws(BackendError) {

@@ -24,7 +24,7 @@ public struct HeldOut: Sendable {
       let hidden = try model.hidden(batch, checkpointed: false, in: tape)
       let losses = try tape.crossEntropy(
         of: hidden, head: tape.parameter(model.head), targets: batch.targets, scale: 1, rowsPerChunk: rowsPerChunk)
-      sum += try losses.floats().reduce(0) { $0 + Double($1) }
+      sum += try losses.sum()
     }
     return sum / Double(scored)
   }

@@ -10,6 +10,8 @@ struct PackedBatch {
   let scored: Tensor?
   /// [S, 1] i32, none negative
   let targets: Tensor
+  /// The same on the host.
+  let targetIDs: [Int32]
 
   init(_ batch: TrainingBatch, on backend: any ComputeBackend) throws(BackendError) {
     layout = try PackedLayout(lengths: batch.sequences.map(\.count), on: backend)
@@ -17,7 +19,8 @@ struct PackedBatch {
     let all = Array(batch.targets.joined())
     let rows = all.indices.filter { all[$0] >= 0 }
     scored = rows.count == all.count ? nil : try Tensor(rows.map(Int32.init), on: backend)
-    targets = try Tensor(rows.map { all[$0] }, on: backend)
+    targetIDs = rows.map { all[$0] }
+    targets = try Tensor(targetIDs, on: backend)
   }
 }
 

@@ -22,12 +22,17 @@ public struct Trainee: Sendable {
   ///   - plan: the model; `ModelImport(source)` for one as it is stored.
   ///   - names: of tensors as model files name them; a tied head has the embedding's.
   ///   - hasMasters: false keeps no master of a bf16 tensor, whose steps are then rounded at random.
+  ///   - shared: tensors of another model on the same backend, for what is frozen and the same there.
   /// - Throws: `BackendError`, `FormatError`.
-  public init(_ plan: ModelImport, training names: Set<String>, masters hasMasters: Bool = true, on backend: any ComputeBackend) throws {
+  public init(
+    _ plan: ModelImport, training names: Set<String>, masters hasMasters: Bool = true, sharing shared: SharedTensors? = nil,
+    on backend: any ComputeBackend
+  ) throws {
     let type = backend.activations
     var masters: [String: Tensor] = [:]
     adapter = nil
-    model = try Llama(plan, on: backend, owning: { names.contains($0) ? type : nil }, master: hasMasters ? { masters[$0] = $1 } : nil)
+    model = try Llama(
+      plan, on: backend, owning: { names.contains($0) ? type : nil }, sharing: shared, master: hasMasters ? { masters[$0] = $1 } : nil)
     let all = model.parameters
     precondition(names.isSubset(of: all.map(\.name)), "trainee: the model has no \(names.subtracting(all.map(\.name)))")
     trained = all.filter { names.contains($0.name) }.map { TrainedParameter(name: $0.name, tensor: $0.tensor, master: masters[$0.name]) }

@@ -6,6 +6,8 @@ import Transformer
 public final class Trainer {
   public let trainee: Trainee
   public let plan: TrainingPlan
+  /// nil for learning from the texts alone.
+  public let distillation: Distillation?
   public internal(set) var memory: StepMemory
   public internal(set) var progress = TrainingProgress()
   /// The state of least held-out loss, when one is kept.
@@ -16,13 +18,16 @@ public final class Trainer {
   /// Hears of what the user should know and no number shows.
   private let note: (String) -> Void
 
-  /// - Parameter examples: the data; what order they come in says `plan`.
+  /// - Parameters:
+  ///   - examples: the data; what order they come in says `plan`.
+  ///   - distillation: what is learned beside the next token, or instead of it.
   public init(
-    _ trainee: Trainee, on examples: [TrainingExample], _ plan: TrainingPlan, memory: StepMemory,
+    _ trainee: Trainee, on examples: [TrainingExample], _ plan: TrainingPlan, distillation: Distillation? = nil, memory: StepMemory,
     note: @escaping (String) -> Void = { _ in }
   ) throws(BackendError) {
     self.trainee = trainee
     self.plan = plan
+    self.distillation = distillation
     self.memory = memory
     self.note = note
     optimizer = try Optimizer(trainee.trained, options: plan.optimizer)
@@ -39,7 +44,8 @@ public final class Trainer {
     let batches = order.batches(step: step)
     let (tokens, scored) = batches.reduce((0, 0)) { ($0.0 + $1.tokens, $0.1 + $1.scored) }
     guard scored > 0 else { throw TrainingError.nothingScored(step: step) }
-    let loss = try differentiate(batches, scale: 1 / Float(scored)) / Double(scored)
+    let losses = try differentiate(batches, tokens: tokens, scored: scored)
+    let loss = losses.total(distillation)
     let norm = try gradients.norm()
     guard loss.isFinite, norm.isFinite else { throw TrainingError.diverged(step: step, loss: loss, norm: norm) }
     let rate = plan.schedule.rate(step: step)
@@ -57,22 +63,23 @@ public final class Trainer {
     progress.norms.add(norm)
     return StepReport(
       step: step, loss: loss, smoothedLoss: progress.smoothedLoss!, gradientNorm: norm, rate: rate, tokens: tokens, scored: scored,
-      usualNorm: usual)
+      usualNorm: usual, parts: distillation == nil ? nil : losses)
   }
 
-  /// Leaves the gradient of scale · Σ losses, and returns Σ losses. When memory runs out the whole step is done again in smaller pieces.
-  private func differentiate(_ batches: [TrainingBatch], scale: Float) throws -> Double {
+  /// Leaves the gradient of the step's mean loss, and returns that. When memory runs out the whole step is done again in smaller pieces.
+  private func differentiate(_ batches: [TrainingBatch], tokens: Int, scored: Int) throws -> StepLosses {
     while true {
       let passes = batches.flatMap { $0.passes(of: memory.rowsPerPass) }
       gradients.clear()
       do throws(BackendError) {
-        var losses: [Tensor] = []
+        var losses: [PassLosses] = []
         for (index, pass) in passes.enumerated() {
           let dropout = DropoutStream(seed: plan.seed, step: progress.step + 1, batch: index)
-          losses.append(try differentiate(pass, scale: scale, dropout))
+          losses.append(try differentiate(pass, tokens: tokens, scored: scored, dropout))
         }
-        var sum = 0.0
-        for part in losses { sum += try part.floats().reduce(0) { $0 + Double($1) } }
+        // Read when everything is on its way, so that a device does not wait between passes.
+        var sum = StepLosses()
+        for pass in losses { try sum.add(pass, scored: scored) }
         return sum
       } catch {
         guard case .outOfMemory = error,
@@ -84,14 +91,28 @@ public final class Trainer {
     }
   }
 
-  private func differentiate(_ pass: TrainingBatch, scale: Float, _ dropout: DropoutStream) throws(BackendError) -> Tensor {
+  /// - Parameters:
+  ///   - tokens: of the whole step, as `scored`: what its means divide by.
+  private func differentiate(
+    _ pass: TrainingBatch, tokens: Int, scored: Int, _ dropout: DropoutStream
+  ) throws(BackendError) -> PassLosses {
     let model = trainee.model
     let batch = try PackedBatch(pass, on: model.backend)
-    let tape = Tape(into: gradients, adapter: trainee.adapter, dropout: dropout)
+    let scale = 1 / Float(scored)
+    guard let distillation else {
+      let tape = Tape(into: gradients, adapter: trainee.adapter, dropout: dropout)
+      let hidden = try model.hidden(batch, checkpointed: memory.checkpointsActivations, in: tape)
+      let losses = try tape.crossEntropy(
+        of: hidden, head: tape.parameter(model.head), targets: batch.targets, scale: scale, rowsPerChunk: memory.rowsPerChunk)
+      try tape.backward()
+      return PassLosses(losses: losses)
+    }
+    let lesson = try distillation.lesson(batch.ids, batch.layout, scored: batch.scored, tokens: tokens)
+    let tape = lesson.tape(into: gradients, adapter: trainee.adapter, dropout: dropout)
     let hidden = try model.hidden(batch, checkpointed: memory.checkpointsActivations, in: tape)
-    let losses = try tape.crossEntropy(
-      of: hidden, head: tape.parameter(model.head), targets: batch.targets, scale: scale, rowsPerChunk: memory.rowsPerChunk)
+    let rows = try lesson.seed(
+      tape, hidden, head: tape.parameter(model.head), targets: batch.targetIDs, scale: scale, rowsPerChunk: memory.rowsPerChunk)
     try tape.backward()
-    return losses
+    return PassLosses(losses: rows.losses, divergences: rows.divergences, lesson: lesson)
   }
 }

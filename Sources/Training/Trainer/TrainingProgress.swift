@@ -67,6 +67,8 @@ public struct StepReport: Sendable, Equatable {
   public let tokens: Int, scored: Int
   /// The usual gradient norm before this step; nil at first.
   public let usualNorm: Double?
+  /// What the loss of a run with a teacher consists of.
+  public let parts: StepLosses?
 }
 
 /// Why a run cannot go on.

@@ -112,7 +112,7 @@ public struct Sampler: Sendable {
 
   private static func likeliest(_ logits: ArraySlice<Float>) -> Int32 {
     var best = logits.startIndex
-    for index in logits.indices where logits[index] > logits[best] || logits[best].isNaN { best = index }
+    for index in logits.indices where logits[index] > logits[best] || logits[best].isNaN && !logits[index].isNaN { best = index }
     return Int32(best - logits.startIndex)
   }
 }

@@ -9,6 +9,11 @@ extension Command {
         of writing behind it). Timing is paired: each round runs every model once, and a speed-up is the median of the rounds' ratios to BASE,
         so that a busy machine slows all alike. The Pareto front is marked for perplexity against decoding speed and for perplexity against
         bytes. CUT files must have BASE's vocabulary; with --strategies the cuts are made in memory, and nothing is written.
+
+        --heal makes a recovery table: every cut is healed in each way of the list, all from the same start with the same texts and steps, and
+        stands in the table beside the cut itself. patch fits LinearPatch and trains nothing; patch-tuned trains those patches alone, and
+        distill all weights, on what BASE predicts; lora trains low-rank adapters and sft all weights on the text. What they write by themselves
+        is compared with BASE's greedy continuations of the text's windows.
         """,
       positionals: [
         Positional("BASE", help: "the uncut model: .hoof file or Hugging Face folder"),
@@ -20,10 +25,23 @@ extension Command {
         CommandOption(
           "strategies", .string, placeholder: "LIST",
           help: "make cuts by these methods: tail,random,greedy or, with an amount of its own, middle:3; one of \(StrategyChoice.names)"),
-        CommandOption("drop", .indices, help: "how many layers each strategy removes: 1,3,7 makes three cuts of each"),
+        CommandOption(
+          "drop", .indices,
+          help: "how many layers each strategy removes: 1,3,7 makes three cuts of each (default with --heal: a seventh to a quarter)"),
         CommandOption("ratio", .string, placeholder: "LIST", help: "what share a strategy that narrows layers removes: 0.1,0.2"),
         CommandOption(
           "calibration", .string, placeholder: "FILE", help: "texts for strategies that measure: .txt (one per line), .json or .jsonl"),
+        CommandOption("ood", .string, placeholder: "FILE", help: "text of another domain to measure on as well: .txt, .json or .jsonl"),
+        CommandOption(
+          "heal", .string, placeholder: "LIST", help: "heal every cut in these ways: some of \(HealOptions.names.joined(separator: ","))"),
+        CommandOption("heal-data", .string, placeholder: "FILE", help: "texts to heal with, as 'hoof finetune --data' reads them"),
+        CommandOption("heal-steps", .int(1...1_000_000), help: "steps of each training (default: \(HealOptions.usualSteps))"),
+        CommandOption("heal-batch", .int(1...1_000_000), help: "texts of a step (default: \(HealOptions.usualBatch))"),
+        CommandOption(
+          "heal-tokens", .int(2...1_000_000),
+          help: "cut texts to heal with at N tokens (default: \(HealOptions.usualTokens), or the context)"),
+        CommandOption(
+          "heal-lr", .string, placeholder: "LIST", help: "peak learning rate, or one for each way: sft:1e-5,lora:1e-4 (default: by way)"),
         CommandOption("max-tokens", .int(2...1_000_000), help: "cut calibration texts at N tokens, BOS counted (default: 64)"),
         CommandOption("window", .int(1...1_000_000), help: "tokens of text in a window (default: 512, or the context)"),
         CommandOption("windows", .int(1...1_000_000), help: "measure on the first N windows (default: all)"),
@@ -50,6 +68,10 @@ extension Command {
           "hoof compare base.hoof --strategies first:1,middle:1,middle:3,greedy:7 --data heldout.txt --calibration prompts.txt "
             + "--format markdown",
           "the first layer, the middle one, three middle ones, seven safe ones"),
+        .init(
+          "hoof compare base.hoof --strategies greedy --heal none,patch,lora,sft,distill --heal-data train.jsonl --data heldout.txt "
+            + "--ood other.txt --calibration prompts.txt --html recovery.html",
+          "which way of healing brings most back, at several amounts"),
       ]),
     run: { arguments in
       Interrupt.catchSignals()

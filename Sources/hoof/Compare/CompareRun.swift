@@ -4,6 +4,7 @@ import Surgery
 import TensorCore
 import Terminal
 import Tokenization
+import Training
 import Transformer
 
 /// One `hoof compare`: opens and checks everything, makes the cuts, measures, times, and writes the table.
@@ -12,8 +13,11 @@ struct CompareRun {
   private let base: ModelSource
   private let tokenizer: Tokenizer
   private let text: EvaluationText
+  /// Of another domain.
+  private let otherText: EvaluationText?
   private let choices: [StrategyChoice]
   private let cuts: [Contender]
+  private let healing: HealOptions?
 
   init(_ arguments: Arguments) throws {
     self.arguments = arguments
@@ -24,13 +28,16 @@ struct CompareRun {
     guard !cutPaths.isEmpty || arguments.has("strategies") else {
       throw UsageError(command: "compare", "nothing to compare: give models cut from \(basePath), or --strategies")
     }
-    let inputs = [basePath, data] + cutPaths + [arguments.string("calibration")].compactMap(\.self)
+    healing = try HealOptions(arguments)
+    let texts = ["calibration", "ood", "heal-data"].compactMap { arguments.string($0) }
+    let inputs = [basePath, data] + cutPaths + texts
     try checkOutputs(arguments, report: arguments.string("output"), inputs: inputs)
     let base = try Models.open(basePath)
     self.base = base
     choices = try StrategyReader(arguments: arguments, layers: base.config.layers.count).choices()
     tokenizer = try Models.requiredTokenizer(of: base)
     text = try EvaluationText(path: data)
+    otherText = try arguments.string("ood").map { (path) throws(FormatError) in try EvaluationText(path: path) }
     let names = CompareRun.names(of: cutPaths)
     cuts = try zip(cutPaths, names).map { path, name in Contender(file: try Models.open(path), name: name, base: base) }
   }
@@ -44,24 +51,42 @@ struct CompareRun {
   func run() throws {
     let start = ContinuousClock.now
     let windows = try TextWindows(text, tokenizer, base.config, arguments)
-    for case .file(let source) in cuts.map(\.origin) { try check(source, windows) }
+    let others = try otherText.map { try TextWindows($0, tokenizer, base.config, arguments) }
+    for case .file(let source) in cuts.map(\.origin) {
+      try check(source, windows, of: text)
+      if let others, let otherText { try check(source, others, of: otherText) }
+    }
     let contenders = [Contender(base: base)] + cuts
     let timing = try timingPlan(context: contenders.map(\.config.contextLength).min()!)
     let prompts = try arguments.string("calibration").map { try Models.calibration(at: $0, for: base, arguments).prompts } ?? []
     for case .file(let source) in contenders.map(\.origin) { try source.checkFinite() }
+    let training = try healing.flatMap { healing in try healing.dataPath.map { try trainingData($0, healing) } }
 
     let backend = try openBackend(arguments, for: base)
     try checkFit(on: backend)
     do {
       let model = try Llama(base, on: backend)
-      let roster = try Roster(contenders + makeCuts(model, prompts), base: model)
+      var compared = try cuts + makeCuts(model, prompts)
+      let healer = healing.map {
+        Healer($0, base: base, model, data: training, prompts: prompts, budget: budget(on: backend), seed: seed)
+      }
+      if let healer { compared = try healer.heal(compared, quiet: arguments.has("quiet")) }
+      let roster = try Roster([Contender(base: base)] + compared, base: model)
       let outcomes = try measure(roster, on: windows, backend)
+      let otherOutcomes = try others.map { try measure(roster, on: $0, backend) }
+      let (plan, checks) = healing == nil ? (nil, nil) : try writings(roster, behind: windows)
       let speeds = try time(roster, timing)
-      let rows = roster.rows { (outcomes[$0], speeds[$0]) }
-      let conditions = ComparisonTable.Conditions(
+      let rows = roster.rows {
+        Roster.Figures(outcome: outcomes[$0], outOfDomain: otherOutcomes?[$0], generation: checks?[$0], speed: speeds[$0])
+      }
+      var conditions = ComparisonTable.Conditions(
         dataPath: text.path, dataSHA256: text.sha256, window: windows.length, windows: windows.sequences.count,
         hasBOS: windows.bos != nil, scoredTokens: windows.scoredTokens, backend: backend.name, warmUp: timing.warmUp, runs: timing.runs,
         prefixTokens: timing.prefixTokens, seed: seed)
+      if let others, let otherText {
+        conditions.outOfDomain = .init(path: otherText.path, sha256: otherText.sha256, scoredTokens: others.scoredTokens)
+      }
+      (conditions.healing, conditions.generation) = (healer?.conditions, plan)
       try write(ComparisonTable(rows, under: conditions, seconds: (ContinuousClock.now - start) / .seconds(1)))
     } catch let error as BackendError {
       throw CommandError("the comparison failed: \(error)")
@@ -87,7 +112,7 @@ struct CompareRun {
   private static let writtenTokens = 32
 
   /// Whether a file's model reads the text as the base does.
-  private func check(_ cut: ModelSource, _ windows: TextWindows) throws {
+  private func check(_ cut: ModelSource, _ windows: TextWindows, of text: EvaluationText) throws {
     guard cut.config.vocabularySize == base.config.vocabularySize else {
       throw CommandError(
         "its vocabulary of \(cut.config.vocabularySize) is not that of \(base.path), \(base.config.vocabularySize): their predictions "
@@ -111,6 +136,38 @@ struct CompareRun {
         "\(fits.count) models need \(ByteCount(needed)), \(ByteCount(fits[0].free)) are free on \(backend.name)",
         advice: "compare fewer at a time")
     }
+  }
+
+  private func trainingData(_ path: String, _ healing: HealOptions) throws(CommandError) -> TrainingData {
+    do throws(FormatError) {
+      return try TrainingData(
+        path: path, tokenizer: tokenizer, config: base.config, format: ChatFormat(base, tokenizer),
+        options: .init(maxTokens: healing.maxTokens(context: base.config.contextLength), bos: !arguments.has("no-bos")))
+    } catch {
+      throw CommandError(error.description)
+    }
+  }
+
+  /// What every model writes behind beginnings of windows, beside the base's; nothing where no window is long enough.
+  private func writings(
+    _ roster: Roster, behind windows: TextWindows
+  ) throws -> (GenerationCheck.Plan?, [GenerationCheck]?) {
+    var plan = GenerationCheck.Plan()
+    let context = roster.models.map(\.config.contextLength).min()!
+    plan.promptTokens = min(plan.promptTokens, context / 2)
+    plan.writtenTokens = min(plan.writtenTokens, context - plan.promptTokens)
+    let prompts = plan.prompts(from: windows.sequences)
+    plan.texts = prompts.count
+    guard !prompts.isEmpty, plan.writtenTokens > 0 else { return (nil, nil) }
+    let progress = Progress("writing", total: Double(roster.models.count), unit: .items("models"), quiet: arguments.has("quiet"))
+    defer { progress.finish() }
+    var written: [[[Int32]]] = []
+    for (model, name) in zip(roster.models, roster.names) {
+      written.append(try model.continuations(of: prompts, tokens: plan.writtenTokens))
+      progress.advance(by: 1, label: name)
+      try Interrupt.check(saved: CompareRun.nothingWritten)
+    }
+    return (plan, written.map { GenerationCheck($0, base: written[0]) })
   }
 
   /// - Parameter prompts: calibration texts; empty where no method needs any.

@@ -67,7 +67,8 @@ struct ComparisonText {
   private var notes: String {
     let removed = table.rows.compactMap { row in
       row.removedLayers.flatMap {
-        $0.isEmpty ? nil : "\(row.name.onOneLine): without layer\($0.count == 1 ? "" : "s") \(IndexRanges.text($0))\n"
+        $0.isEmpty || row.healing.map { $0.kind != .none } ?? false
+          ? nil : "\(row.name.onOneLine): without layer\($0.count == 1 ? "" : "s") \(IndexRanges.text($0))\n"
       }
     }
     let legend =

@@ -1,5 +1,7 @@
 import Formats
+import Glibc
 import Surgery
+import Synchronization
 import TensorCore
 import Terminal
 import Tokenization
@@ -10,6 +12,8 @@ struct Contender {
   enum Origin {
     case file(ModelSource)
     case plan(ModelImport)
+    /// Loaded already, and what it takes when it is stored.
+    case healed(Llama, ModelSizes)
   }
 
   let name: String
@@ -17,11 +21,15 @@ struct Contender {
   let origin: Origin
   /// Of the base's layers; nil for a file that does not say that it was cut from the base.
   let removedLayers: [Int]?
+  /// What the plan cuts; nil for a file.
+  private var cutPlan: CutPlan?
+  private(set) var healing: Healing?
 
   var config: LlamaConfig {
     switch origin {
     case .file(let source): source.config
     case .plan(let plan): plan.config
+    case .healed(let model, _): model.config
     }
   }
 
@@ -29,6 +37,7 @@ struct Contender {
     switch origin {
     case .file(let source): source.sizes
     case .plan(let plan): plan.after
+    case .healed(_, let sizes): sizes
     }
   }
 
@@ -43,9 +52,11 @@ struct Contender {
     removedLayers = []
   }
 
-  init(_ choice: StrategyChoice, _ plan: ModelImport) {
+  init(_ choice: StrategyChoice, _ cut: (cuts: CutPlan, plan: ModelImport)) {
+    let plan = cut.plan
     name = choice.label
     self.choice = choice
+    cutPlan = cut.cuts
     origin = .plan(plan)
     removedLayers = Contender.missing(from: plan.source, in: plan.originalLayers)
   }
@@ -58,6 +69,41 @@ struct Contender {
     let isDescendant = source.history.count >= base.history.count && Array(source.history.prefix(base.history.count)) == base.history
     let isKnown = isDescendant && (source.history.count > base.history.count || source.config.layers.count == base.config.layers.count)
     removedLayers = isKnown ? Contender.missing(from: base, in: source.originalLayers) : nil
+  }
+
+  private init(_ cut: Contender, _ name: String, _ origin: Origin, _ healing: Healing) {
+    self.name = name
+    choice = cut.choice
+    self.origin = origin
+    removedLayers = cut.removedLayers
+    cutPlan = cut.cutPlan
+    self.healing = healing
+  }
+
+  /// The cut as the row that healed ones are compared with.
+  func unhealed() -> Contender { Contender(self, name, origin, Healing(kind: .none, cut: name)) }
+
+  func healed(_ healing: Healing, _ model: Llama, _ sizes: ModelSizes) -> Contender {
+    Contender(self, "\(name) + \(healing.kind.rawValue)", .healed(model, sizes), healing)
+  }
+
+  /// The cut as a model of its own.
+  func source() throws -> ModelSource {
+    switch origin {
+    case .file(let source): source
+    case .plan(let plan): try ModelSource.temporary(plan)
+    case .healed: preconditionFailure("comparison: \(name) is healed already")
+    }
+  }
+
+  /// What was cut from `base`; nil where that cannot be told: a file that was changed in other ways, too.
+  func cuts(of base: ModelSource) -> CutPlan? {
+    if let cutPlan { return cutPlan }
+    guard case .file(let source) = origin, let removedLayers, source.history.count == base.history.count + 1 else { return nil }
+    var plan = CutPlan()
+    plan.layers = Set(removedLayers)
+    let left = base.config.layers.indices.filter { !plan.layers.contains($0) }.map { base.config.layers[$0] }
+    return left == source.config.layers && source.config.finalPatch == base.config.finalPatch ? plan : nil
   }
 
   private static func missing(from base: ModelSource, in kept: [Int]) -> [Int]? {
@@ -77,6 +123,7 @@ struct Contender {
     switch origin {
     case .file(let source): try Llama(source, on: backend)
     case .plan(let plan): try Llama(plan, on: backend, sharing: base)
+    case .healed(let model, _): model
     }
   }
 }
@@ -84,4 +131,24 @@ struct Contender {
 extension ModelImport {
   /// No tensor is cut or computed; norms may get another type.
   fileprivate var takesWholeTensors: Bool { items.allSatisfy { $0.source.map(\.shape) == $0.shape } }
+}
+
+/// Names of files that live as long as somebody has them open: in TMPDIR, or else /var/tmp.
+enum TemporaryPlace {
+  private static let count = Atomic(0)
+
+  static func path(_ ending: String) -> String {
+    let named = Output.environment("TMPDIR") ?? ""
+    return "\(named.isEmpty ? "/var/tmp" : named)/hoof-\(getpid())-\(count.add(1, ordering: .relaxed).oldValue).\(ending)"
+  }
+}
+
+extension ModelSource {
+  /// What `plan` would write, as a file that has no name any more.
+  static func temporary(_ plan: ModelImport) throws -> ModelSource {
+    let path = TemporaryPlace.path("hoof")
+    defer { unlink(path) }
+    try plan.write(to: path, threads: Creation.processorCount)
+    return try ModelSource.open(path: path)
+  }
 }

@@ -30,17 +30,24 @@ struct Roster {
     names = firsts.map { contenders[$0].name }
   }
 
-  /// - Parameter figures: what was measured of the model at a place.
-  func rows(
-    _ figures: (_ place: Int) -> (outcome: Outcome, speed: (prefill: Throughput, decode: Throughput))
-  ) -> [ComparisonTable.Row] {
+  /// What was measured of one model.
+  struct Figures {
+    let outcome: Outcome
+    let outOfDomain: Outcome?
+    let generation: GenerationCheck?
+    let speed: (prefill: Throughput, decode: Throughput)
+  }
+
+  /// - Parameter figures: of the model at a place.
+  func rows(_ figures: (_ place: Int) -> Figures) -> [ComparisonTable.Row] {
     zip(contenders, places).map { contender, place in
-      let (outcome, speed) = figures(place)
-      let sizes = contender.sizes
-      return ComparisonTable.Row(
+      let (figures, sizes) = (figures(place), contender.sizes)
+      var row = ComparisonTable.Row(
         name: contender.name, strategy: contender.choice?.method.rawValue, amount: contender.choice?.amountText, path: contender.path,
         removedLayers: contender.removedLayers, layers: contender.config.layers.count, parameters: sizes.parameters, bytes: sizes.bytes,
-        outcome: outcome, prefill: speed.prefill, decode: speed.decode)
+        outcome: figures.outcome, prefill: figures.speed.prefill, decode: figures.speed.decode)
+      (row.healing, row.outOfDomain, row.generation) = (contender.healing, figures.outOfDomain, figures.generation)
+      return row
     }
   }
 }

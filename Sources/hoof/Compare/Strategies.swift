@@ -31,7 +31,7 @@ struct Strategies {
         lengths: prompts.map(\.count), config: source.config, components: source.config.layers.count, budget: budget, on: model.backend)
   }
 
-  mutating func cut(_ choice: StrategyChoice, monitor: @escaping Pruner.Monitor) throws -> ModelImport {
+  mutating func cut(_ choice: StrategyChoice, monitor: @escaping Pruner.Monitor) throws -> (cuts: CutPlan, plan: ModelImport) {
     let method = choice.method
     var options = PruneOptions(method: method)
     options.seed = seed
@@ -42,10 +42,11 @@ struct Strategies {
     let count = try choice.count(of: pruner)
     let cut = try pruner.cut(count, monitor: monitor)
     pruners[method] = pruner
-    return try cut.model(of: source, base: model, method: method.rawValue, prompts: measures ? prompts : nil) { _, _ in
+    let plan = try cut.model(of: source, base: model, method: method.rawValue, prompts: measures ? prompts : nil) { _, _ in
       // Turning the stream of a wide model takes minutes.
       try Interrupt.check(saved: CompareRun.nothingWritten)
     }
+    return (cut, plan)
   }
 
   /// About what all of them cost, in floating-point operations.

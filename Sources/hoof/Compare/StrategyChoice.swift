@@ -58,7 +58,9 @@ struct StrategyReader {
   /// The cuts that are asked for, in their order; none without --strategies.
   func choices() throws(UsageError) -> [StrategyChoice] {
     guard let list = arguments.string("strategies") else {
-      for option in ["drop", "ratio", "calibration"] where arguments.has(option) {
+      // Patches are fitted on calibration texts, too.
+      let dependants = ["drop", "ratio"] + (arguments.has("heal") ? [] : ["calibration"])
+      for option in dependants where arguments.has(option) {
         throw fail("--\(option) goes with --strategies")
       }
       return []
@@ -94,7 +96,8 @@ struct StrategyReader {
     let (unit, name) = (method.facts.unit, method.rawValue)
     switch unit {
     case .layers, .sublayers:
-      guard let counts = arguments.indices("drop") else {
+      let usual = arguments.has("heal") ? HealOptions.usualDrops(of: layers) : []
+      guard let counts = arguments.indices("drop") ?? (usual.isEmpty ? nil : usual) else {
         throw fail("--drop is missing: how many \(unit.rawValue) '\(name)' removes, as in --drop 1,3")
       }
       for count in counts { try check(count, of: method) }

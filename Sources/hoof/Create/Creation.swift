@@ -40,7 +40,7 @@ struct Creation {
     progress.finish()
   }
 
-  private static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+  static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
 
   func text(withTensors: Bool) -> String {
     let (before, after) = (plan.before, plan.after)

@@ -15,27 +15,19 @@ extension Command {
         OUT.log.jsonl has a line for every step.
         """,
       positionals: [Positional("MODEL", .optional, help: ".hoof file or Hugging Face folder; none with --init")],
-      options: [
-        CommandOption("data", .string, placeholder: "FILE", help: "the examples"),
-        .output("the .hoof file to write; for an adapter also a folder, which PEFT reads"),
-        CommandOption(
-          "init", .string, placeholder: "CONFIG",
-          help: "train a new model of this config.json, from random weights (normal, deviation 0.02)"),
-        CommandOption("tokenizer", .string, placeholder: "FILE", help: "with --init: its tokenizer.json"),
-      ] + length + examples + method + adapter + evaluation + keeping + MatrixType.options + memory + [.backend] + CommandOption.computing
-        + [
-          CommandOption(
-            "dry-run", help: "show what would be trained, what it needs, and one example with its scored tokens; train nothing"),
-          .force, .json, .quiet,
-        ],
+      options: options,
       exclusive: [
         MatrixType.flags, ["steps", "epochs"], ["batch", "batch-tokens"], ["eval-data", "eval-split"], ["dry-run", "resume"],
+        ["patch-only", "layers-near-cut"],
       ],
       examples: [
         .init("hoof finetune cut.hoof --data pitches.jsonl --steps 800 --lr 5e-6 -o pitcher.hoof", "all weights, as far as 800 steps go"),
         .init(
           "hoof finetune cut.hoof --data chat.jsonl --eval-split 0.05 --keep-best --html loss.html -o healed.hoof",
           "three epochs; what is written is the state that was best on a twentieth of the examples"),
+        .init(
+          "hoof finetune cut.hoof --teacher base.hoof --data stories.txt --steps 300 --lr 1e-4 -o healed.hoof",
+          "what the uncut model would say"),
         .init("hoof finetune base.hoof --data chat.jsonl --lora-rank 16 -o lora/", "an adapter of a model that may be quantised"),
         .init("hoof finetune cut.hoof --data chat.jsonl --dry-run", "what it would take"),
         .init(
@@ -46,6 +38,23 @@ extension Command {
       Interrupt.catchSignals()
       try FinetuneRun(arguments).run()
     })
+
+  private static let options: [CommandOption] = [
+    subject, length, examples, method, adapter, teaching, evaluation, keeping, MatrixType.options, memory, CommandOption.computing, rest,
+  ].flatMap(\.self)
+
+  private static let subject: [CommandOption] = [
+    CommandOption("data", .string, placeholder: "FILE", help: "the examples"),
+    .output("the .hoof file to write; for an adapter also a folder, which PEFT reads"),
+    CommandOption(
+      "init", .string, placeholder: "CONFIG", help: "train a new model of this config.json, from random weights (normal, deviation 0.02)"),
+    CommandOption("tokenizer", .string, placeholder: "FILE", help: "with --init: its tokenizer.json"),
+  ]
+
+  private static let rest: [CommandOption] = [
+    CommandOption("dry-run", help: "show what would be trained, what it needs, and one example with its scored tokens; train nothing"),
+    .force, .json, .quiet,
+  ]
 
   private static let length: [CommandOption] = [
     CommandOption("steps", .int(1...1_000_000_000), help: "stop after N steps"),
@@ -82,6 +91,8 @@ extension Command {
     CommandOption("epsilon", .double(0...1), help: "(default: 1e-8)"),
     CommandOption("clip", .double(0...Double.greatestFiniteMagnitude), help: "largest gradient norm; 0 takes it as it is (default: 1)"),
     CommandOption("freeze", .string, placeholder: "NAMES", help: "tensors that stay as they are: names with *, separated by commas"),
+    CommandOption("patch-only", help: "train nothing but the patches that 'hoof prune --patch' left"),
+    CommandOption("layers-near-cut", .int(1...1_000_000), help: "train N layers on both sides of every cut, and nothing else (1 is usual)"),
     CommandOption("no-master", help: "on a GPU: no 32-bit masters of bf16 weights; steps are rounded at random instead"),
     .seed,
   ]
@@ -97,6 +108,19 @@ extension Command {
       help: "all, or some of \(AdapterTargets.parts.map(\.moduleName).joined(separator: ",")) (default: all)"),
     CommandOption("rslora", help: "scale by A/√R"),
     CommandOption("adapter", .string, placeholder: "DIR", help: "go on with this adapter, a PEFT folder"),
+  ]
+
+  private static let teaching: [CommandOption] = [
+    CommandOption("teacher", .string, placeholder: "MODEL", help: "learn what this model says, usually the uncut one (distillation)"),
+    CommandOption("temperature", .double(0.05...100), placeholder: "T", help: "of both sides' predictions (default: 1)"),
+    CommandOption(
+      "distill-weight", .double(0.000001...1), placeholder: "W",
+      help: "weight of the teacher; the data's own next tokens have 1 - W (default: 1)"),
+    CommandOption(
+      "hidden-weight", .double(0...1e6), placeholder: "W",
+      help: "weight of the distance of the residual streams, layer by layer (default: 0)"),
+    CommandOption(
+      "self-data", help: "have the teacher, or without one the model itself, answer the prompts of --data, and learn from its answers"),
   ]
 
   private static let evaluation: [CommandOption] = [
@@ -119,6 +143,7 @@ extension Command {
     CommandOption(
       "checkpoint-activations", .choice(["auto", "on", "off"]),
       help: "compute layers a second time instead of keeping what they computed: a third slower, much less memory (default: auto)"),
+    .backend,
     CommandOption("memory", .size, help: "memory for a step beside weights and moments (default: half of what is free)"),
   ]
 }

@@ -75,11 +75,16 @@ final class FinetuneLoop {
     speed.seconds += seconds
     for warning in warnings.about(report, kind, vocabulary: trainer.trainee.model.config.vocabularySize) { say(warning) }
     let memory = MemoryUse(on: trainer.trainee.backend).bytes
-    log.append([
+    var entry: JSON.Object = [
       "step": .int(report.step), "loss": .double(report.loss), "smoothed_loss": .double(report.smoothedLoss),
       "grad_norm": .double(report.gradientNorm), "lr": .double(report.rate), "tokens": .int(report.tokens), "scored": .int(report.scored),
       "seconds": .double(seconds), "memory": .int(memory),
-    ])
+    ]
+    if let parts = report.parts {
+      (entry["cross_entropy"], entry["kl"]) = (.double(parts.crossEntropy), .double(parts.divergence))
+      if parts.streams > 0 { entry["streams"] = .double(parts.streams) }
+    }
+    log.append(entry)
     progress.advance(
       by: tokensPerStep,
       label: "step \(report.step)/\(trainer.plan.steps), loss \(report.smoothedLoss.fixed(4)), gradient \(report.gradientNorm.fixed(2)), "

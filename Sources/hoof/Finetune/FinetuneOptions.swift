@@ -18,7 +18,8 @@ struct FinetuneOptions {
   let accumulation: Int
   let saving: Saving
   let checkpointsActivations: Bool?
-  let frozen: [String]
+  let parts: TrainedParts
+  let optimizer: Optimizer.Options
   private let warmUp: WarmUp
   private let arguments: Arguments
 
@@ -38,8 +39,10 @@ struct FinetuneOptions {
     saving = try FinetuneOptions.saving(arguments.string("save-every") ?? "10m")
     let checkpoints = ["on": true, "off": false]
     checkpointsActivations = arguments.string("checkpoint-activations").flatMap { checkpoints[$0] }
-    frozen = arguments.string("freeze")?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
-    if frozen.contains("") { throw FinetuneOptions.refuse("--freeze: there is an empty name in '\(arguments.string("freeze")!)'") }
+    parts = try FinetuneOptions.parts(arguments)
+    optimizer = Optimizer.Options(
+      kind: arguments.string("optimizer").flatMap(Optimizer.Kind.init) ?? .adamw, beta1: arguments.double("beta1") ?? 0.9,
+      beta2: arguments.double("beta2") ?? 0.999, epsilon: arguments.double("epsilon") ?? 1e-8, decay: arguments.double("weight-decay") ?? 0)
     if arguments.has("finish"), !arguments.has("resume") { throw FinetuneOptions.refuse("--finish goes with --resume") }
     let hasHeldOut = arguments.has("eval-data") || arguments.has("eval-split")
     for name in ["eval-every", "keep-best"] where arguments.has(name) && !hasHeldOut {
@@ -48,6 +51,15 @@ struct FinetuneOptions {
   }
 
   static func refuse(_ reason: String) -> UsageError { UsageError(command: "finetune", reason) }
+
+  private static func parts(_ arguments: Arguments) throws(UsageError) -> TrainedParts {
+    let frozen = arguments.string("freeze")?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+    if frozen.contains("") { throw refuse("--freeze: there is an empty name in '\(arguments.string("freeze")!)'") }
+    var parts = TrainedParts(frozen: frozen)
+    if arguments.has("patch-only") { parts.scope = .patches }
+    if let layers = arguments.int("layers-near-cut") { parts.scope = .nearCut(layers: layers) }
+    return parts
+  }
 
   /// "100" or "3%"
   private static func warmUp(_ text: String) throws(UsageError) -> WarmUp {
@@ -80,9 +92,6 @@ struct FinetuneOptions {
     guard rising < steps || rising == 0 else {
       throw FinetuneOptions.refuse("--warmup: \(rising) steps of warm-up leave none of \(steps) to train with")
     }
-    let optimizer = Optimizer.Options(
-      kind: arguments.string("optimizer").flatMap(Optimizer.Kind.init) ?? .adamw, beta1: arguments.double("beta1") ?? 0.9,
-      beta2: arguments.double("beta2") ?? 0.999, epsilon: arguments.double("epsilon") ?? 1e-8, decay: arguments.double("weight-decay") ?? 0)
     return TrainingPlan(
       schedule: Schedule(schedule, peak: peak, floor: peak > 0 ? floor / peak : 0, warmUp: rising, steps: steps), optimizer: optimizer,
       clip: arguments.double("clip") ?? 1, batch: batch, accumulation: accumulation, seed: seed)

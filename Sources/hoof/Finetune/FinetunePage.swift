@@ -25,7 +25,7 @@ struct FinetunePage {
     let (plan, progress) = (trainer.plan, trainer.progress)
     let seconds = log.entries.reduce(0) { $0 + ($1["seconds"]?.double ?? 0) }
     let facts: [(String, String?)] = [
-      ("Model", name), ("Data", data.data.path), ("Examples", "\(data.examples.count)"),
+      ("Model", name), ("Data", data.path), ("Examples", "\(data.examples.count)"),
       ("Held out", data.heldOut.isEmpty ? nil : "\(data.heldOut.count) examples"), ("Trained parameters", "\(LargeCount(trained))"),
       ("Steps", progress.step == plan.steps ? "\(plan.steps)" : "\(progress.step) of \(plan.steps)"),
       ("Tokens", "\(LargeCount(progress.tokens)), \(LargeCount(progress.scored)) scored"),

@@ -61,23 +61,8 @@ struct FinetunePreview {
     return "\(Float(schedule.peak)), \(end)" + (schedule.warmUp > 0 ? ", after \(schedule.warmUp) steps of warm-up" : "")
   }
 
-  /// The first example as the model reads it; what is scored stands between ⟦ and ⟧.
-  private var example: String {
-    guard let first = data.examples.first else { return "" }
-    var text = ""
-    var start = 0
-    while start < first.ids.count {
-      var end = start
-      while end < first.ids.count, first.isScored[end] == first.isScored[start] { end += 1 }
-      let part = data.tokenizer.decode(Array(first.ids[start..<end]))
-      text += first.isScored[start] ? "⟦\(part)⟧" : part
-      start = end
-    }
-    let most = 2000
-    let shown = text.count > most ? "\(text.prefix(most))…" : text
-    let lines = shown.split(separator: "\n", omittingEmptySubsequences: false).map { "  \(String($0).onOneLine)\n" }.joined()
-    return "\nthe example of \(first.place), \(first.ids.count) tokens, scored between ⟦ and ⟧:\n\(lines)"
-  }
+  /// The first example as the model reads it.
+  private var example: String { data.examples.first.map { "\n" + $0.listing(data.tokenizer) } ?? "" }
 
   private var json: JSON {
     [

@@ -12,17 +12,18 @@ struct FinetuneResult {
   private let trainer: Trainer
   private let speed: (tokens: Int, seconds: Double)
   private let output: FinetuneOutput
-  private let request: AdapterRequest?
+  private let target: FinetuneTarget
+  private let teacher: TeacherRequest?
   private let log: TrainingLog
 
   init(
-    _ subject: FinetuneSubject, _ data: FinetuneData, _ trainer: Trainer, _ request: AdapterRequest?,
+    _ subject: FinetuneSubject, _ data: FinetuneData, _ trainer: Trainer, _ target: FinetuneTarget, _ teacher: TeacherRequest?,
     _ speed: (tokens: Int, seconds: Double),
     output: FinetuneOutput,
     log: TrainingLog
   ) {
     (self.subject, self.data, self.trainer, self.speed, self.output, self.log) = (subject, data, trainer, speed, output, log)
-    self.request = request
+    (self.target, self.teacher) = (target, teacher)
   }
 
   func write(_ arguments: Arguments) throws {
@@ -33,12 +34,16 @@ struct FinetuneResult {
   private var history: JSON {
     let (plan, progress) = (trainer.plan, trainer.progress)
     var entry: JSON.Object = [
-      "method": subject.isNew ? "train" : "finetune", "data": .string(data.data.sha256), "steps": .int(progress.step),
+      "method": subject.isNew ? "train" : "finetune", "data": .string(data.sha256), "steps": .int(progress.step),
       "tokens": .int(progress.tokens),
       "learning_rate": .double(plan.schedule.peak), "schedule": .string(plan.schedule.kind.rawValue),
       "optimizer": .string(plan.optimizer.kind.rawValue),
     ]
-    if let request { entry["adapter"] = .string(request.description) }
+    if let part = target.description { entry["trained"] = .string(part) }
+    if let teacher {
+      entry["teacher"] = .string(teacher.source.fingerprint())
+      entry["distillation"] = .string(teacher.description)
+    }
     if !subject.isNew { entry["source"] = .string(subject.identity) }
     if let first = progress.firstLoss { entry["loss_before"] = .double(first) }
     if let loss = progress.smoothedLoss { entry["loss"] = .double(loss) }
