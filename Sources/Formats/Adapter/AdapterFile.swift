@@ -128,7 +128,7 @@ extension ModelSource {
   public func identity() -> String { origin ?? fingerprint() }
 
   /// Whether it is a folder as transformers saves it, not a .hoof file.
-  public var isFolder: Bool { Formats.isFolder(path) }
+  public var isHuggingFaceFolder: Bool { isFolder(path) }
 }
 
 /// Where an adapter's matrices lie in their file.
