@@ -166,7 +166,8 @@ struct MemoryUse {
   init(on backend: any ComputeBackend) {
     if backend.usefulRows == nil {
       var usage = rusage()
-      getrusage(RUSAGE_SELF, &usage)
+      // Swift imports RUSAGE_SELF as another type than the function takes.
+      getrusage(0, &usage)
       bytes = usage.ru_maxrss * 1024
     } else {
       let memory = backend.memory()
