@@ -133,7 +133,7 @@ struct AdapterFileTests {
     "names that are no pair's are refused",
     arguments: [
       ("layers.0.mlp.down_proj.lora_A", "layers.0.mlp.dawn_proj.lora_A", "is not a LoRA matrix"),
-      ("layers.0.mlp.down_proj.lora_A", "layers.9.mlp.down_proj.lora_A", "its other half, lora_B, is missing"),
+      ("layers.0.mlp.down_proj.lora_A", "layers.9.mlp.down_proj.lora_A", "its other half"),
       ("layers.0.mlp.down_proj.lora_A", "layers.x.mlp.down_proj.lora_A", "is not a LoRA matrix"),
       ("layers.0.mlp.down_proj.lora_B", "layers.0.mlp.down_proj.lora_C", "is not a LoRA matrix"),
       ("model.layers.0.mlp.up_proj.lora_A.weight", "model.embed_tokens.lora_embedding_A.aaaa", "embeddings"),
@@ -198,7 +198,8 @@ struct AdapterFileTests {
     let error = #expect(throws: FormatError.self) { try file.check(isFor: ModelSource.open(path: other.path)) }
     #expect(error?.description.contains("was trained on another model") == true)
     // A file that does not say is taken by its shapes.
-    try AdapterFile.open(Example().path).check(isFor: source)
+    let silent = try Example()
+    try AdapterFile.open(silent.path).check(isFor: source)
   }
 
   @Test("an adapter is replaced only when asked, NaN is never written, and nothing half stays")

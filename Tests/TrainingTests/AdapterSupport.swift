@@ -5,12 +5,12 @@ import Training
 import Transformer
 
 extension Adapter {
-  /// Fills A and B with uniform numbers, so that both have gradients and the update is as large as the product it is added to.
+  /// Fills A and B with uniform numbers, so that both have gradients and the update is a good part of the product it is added to.
   func scramble(seed: UInt64 = 5) throws {
     var random = RandomGenerator(seed: seed)
     for parameter in parameters {
       let value = parameter.value
-      let deviation = 1 / Float(value.columns).squareRoot()
+      let deviation = 0.4 / Float(value.columns).squareRoot()
       try value.upload((0..<value.shape.count).map { _ in random.unit() * deviation })
       if let master = parameter.master { master.backend.copy(master, into: parameter.tensor) }
     }

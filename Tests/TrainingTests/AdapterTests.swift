@@ -69,9 +69,10 @@ struct AdapterTests {
     }
     let merged = Gradients(of: model.parameters.map(\.tensor))
     #expect(abs(try batch.differentiate(model, into: merged) / loss - 1) < 1e-6)
-    // The sums of products are made in another order.
+    // Activations differ by the rounding of sums in another order, and gradients by what the layers make of it.
     for parameter in model.parameters {
-      #expect(try difference(beside[parameter.tensor], merged[parameter.tensor]) < 1e-5, "\(parameter.name)")
+      let error = try difference(beside[parameter.tensor], merged[parameter.tensor])
+      #expect(error < 5e-5, "\(parameter.name): \(error)")
     }
   }
 
