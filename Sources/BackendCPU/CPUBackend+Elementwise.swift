@@ -34,6 +34,17 @@ extension CPUBackend {
     parallel(x.shape.count, grain: elementGrain) { hoof_sigmoid(simd, x.f32 + $0.lowerBound, out.f32 + $0.lowerBound, $0.count) }
   }
 
+  public func dropout(_ x: Tensor, keeping: Float, seed: UInt64, into out: Tensor) {
+    Check.elementwise("dropout", x, into: out)
+    let rule = DropoutRule(keeping: keeping, seed: seed)
+    withUnsafePointer(to: hoof_hash(rule.hash)) { keys in
+      parallel(x.shape.count, grain: elementGrain) { part in
+        hoof_dropout(
+          simd, x.f32 + part.lowerBound, keys, rule.threshold, rule.scale, UInt64(part.lowerBound), out.f32 + part.lowerBound, part.count)
+      }
+    }
+  }
+
   private typealias RowKernel = (hoof_simd, UnsafePointer<Float>?, UnsafePointer<Float>?, Int, UnsafeMutablePointer<Float>?, Int, Int) ->
     Void
 

@@ -32,6 +32,14 @@ extension CUDABackend {
       x.pointer, out.pointer, Int64(x.shape.count))
   }
 
+  public func dropout(_ x: Tensor, keeping: Float, seed: UInt64, into out: Tensor) {
+    Check.elementwise("dropout", x, into: out)
+    let rule = DropoutRule(keeping: keeping, seed: seed)
+    launch(
+      .elementwise, "hoof_dropout_\(x.dtype.name)", grid: CUDABackend.elements(x.shape.count), threads: CUDABackend.elementThreads,
+      x.pointer, out.pointer, Int64(x.shape.count), rule.hash.first, rule.hash.second, rule.threshold, rule.scale)
+  }
+
   /// A single row of b serves every row of a.
   func combine(_ op: String, _ a: Tensor, _ b: Tensor, into out: Tensor) {
     let types = "\(a.dtype.name)_\(b.dtype.name)_\(out.dtype.name)"

@@ -3,7 +3,7 @@ import TensorCore
 
 /// The files of Sources/CKernels/cuda, each a module of its own: what a study does not use is not compiled by the driver.
 enum KernelFile: Int, CaseIterable {
-  case elementwise, copy, rows, norm, rope, gate, loss, update
+  case elementwise, copy, rows, norm, rope, gate, loss, update, adamw8
   case matmul, matmul_backward, matmul_mixed, matmul_f32, matmul_tf32, quantized, quantized_backward
   case matvec, matvec_f32, matvec_quantized
   case attention, attention_general, attention_backward, attention_backward_general, divergence

@@ -5,6 +5,9 @@
 
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
+static const char adamw8_ptx[] = {
+#embed "cuda/ptx/adamw8.ptx"
+    , 0};
 static const char attention_ptx[] = {
 #embed "cuda/ptx/attention.ptx"
     , 0};
@@ -84,6 +87,7 @@ static const char update_ptx[] = {
 static const struct {
   const char *name, *ptx;
 } images[] = {
+    {"adamw8", adamw8_ptx},
     {"attention", attention_ptx},
     {"attention_backward", attention_backward_ptx},
     {"attention_backward_general", attention_backward_general_ptx},

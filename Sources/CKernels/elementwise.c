@@ -1,4 +1,4 @@
-// fill, add, addScaled, multiply, sigmoid
+// fill, add, addScaled, multiply, sigmoid, dropout
 #ifndef HOOF_LEVEL
 #include "hoof_elementwise.h"
 
@@ -10,6 +10,7 @@ HOOF_TABLE(add);
 HOOF_TABLE(add_scaled);
 HOOF_TABLE(multiply);
 HOOF_TABLE(sigmoid);
+HOOF_TABLE(dropout);
 
 void hoof_fill(enum hoof_simd simd, float *out, float value, size_t count) { fill_table[simd](out, value, count); }
 
@@ -25,7 +26,14 @@ void hoof_multiply(enum hoof_simd simd, const float *a, const float *b, size_t b
 
 void hoof_sigmoid(enum hoof_simd simd, const float *x, float *out, size_t count) { sigmoid_table[simd](x, out, count); }
 
+void hoof_dropout(
+    enum hoof_simd simd, const float *x, const struct hoof_hash *keys, uint32_t threshold, float scale, uint64_t index, float *out,
+    size_t count) {
+  dropout_table[simd](x, keys, threshold, scale, index, out, count);
+}
+
 #else
+#include "hash.h"
 
 static void KERNEL(fill)(float *out, float value, size_t count) {
   size_t i = 0;
@@ -55,5 +63,16 @@ static void KERNEL(sigmoid)(const float *x, float *out, size_t count) {
   size_t i = 0;
   for (; i + W <= count; i += W) vstore(out + i, vsigmoid(vload(x + i)));
   if (i < count) vstore_n(out + i, vsigmoid(vload_n(x + i, count - i, 0)), count - i);
+}
+
+static void KERNEL(dropout)(
+    const float *x, const struct hoof_hash *keys, uint32_t threshold, float scale, uint64_t index, float *out, size_t count) {
+  for (size_t i = 0; i < count; i += W) {
+    size_t n = count - i;
+    vu kept = (vu)((vhash(keys, index + i) >> 8) < (vu)threshold);
+    vf y = (vf)((vu)((n < W ? vload_n(x + i, n, 0) : vload(x + i)) * scale) & kept);
+    if (n < W) vstore_n(out + i, y, n);
+    else vstore(out + i, y);
+  }
 }
 #endif

@@ -15,6 +15,7 @@
 #define vsqrt KERNEL(vsqrt)
 #define vsum KERNEL(vsum)
 #define vhmax KERNEL(vhmax)
+#define vlane KERNEL(vlane)
 #define vbelow KERNEL(vbelow)
 #define vexp KERNEL(vexp)
 #define vexp_soft KERNEL(vexp_soft)
@@ -125,17 +126,19 @@ LANE float vhmax(vf x) {
 #endif
 }
 
-/// All ones in the lanes before n.
-LANE vu vbelow(size_t n) {
+/// The number of each lane.
+LANE vu vlane(void) {
 #if HOOF_LEVEL == 2
-  const vu lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return (vu){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
 #elif HOOF_LEVEL == 1
-  const vu lane = {0, 1, 2, 3, 4, 5, 6, 7};
+  return (vu){0, 1, 2, 3, 4, 5, 6, 7};
 #else
-  const vu lane = {0, 1, 2, 3};
+  return (vu){0, 1, 2, 3};
 #endif
-  return (vu)(lane < (vu)(uint32_t)(n < W ? n : W));
 }
+
+/// All ones in the lanes before n.
+LANE vu vbelow(size_t n) { return (vu)(vlane() < (vu)(uint32_t)(n < W ? n : W)); }
 
 /// e^x within 1 ulp or so over the whole range: -inf gives 0, large x gives inf, NaN stays. x = n·ln 2 + r, |r| <= ln 2 / 2, a polynomial
 /// for e^r (Cephes' expf) and 2^n by exponent bits, in two factors because one cannot reach the subnormals.

@@ -1,4 +1,4 @@
-// AdamW (arXiv 1711.05101) and adding rows into a table
+// AdamW (arXiv 1711.05101), the roundings of its parameters, and adding rows into a table
 #ifndef HOOF_LEVEL
 #include "hoof_update.h"
 
@@ -9,6 +9,8 @@ HOOF_TABLE(adamw);
 HOOF_TABLE(scatter_add);
 HOOF_TABLE(round_bf16);
 HOOF_TABLE(round_f16);
+HOOF_TABLE(dither_bf16);
+HOOF_TABLE(dither_f16);
 
 void hoof_adamw(
     enum hoof_simd simd, const struct hoof_adamw *update, float *parameter, const float *gradient, float *first, float *second,
@@ -25,15 +27,27 @@ void hoof_round_bf16(enum hoof_simd simd, const float *x, uint16_t *out, size_t 
 
 void hoof_round_f16(enum hoof_simd simd, const float *x, uint16_t *out, size_t count) { round_f16_table[simd](x, out, count); }
 
+void hoof_dither_bf16(
+    enum hoof_simd simd, const float *x, const struct hoof_hash *keys, uint64_t index, uint16_t *out, size_t count) {
+  dither_bf16_table[simd](x, keys, index, out, count);
+}
+
+void hoof_dither_f16(
+    enum hoof_simd simd, const float *x, const struct hoof_hash *keys, uint64_t index, uint16_t *out, size_t count) {
+  dither_f16_table[simd](x, keys, index, out, count);
+}
+
 #else
+#include "adamw.h"
+#include "hash.h"
+
 #define adamw_lanes KERNEL(adamw_lanes)
 LANE vf adamw_lanes(const struct hoof_adamw *u, vf p, vf g, vf *first, vf *second) {
   g *= u->gradient_scale;
   vf m = vfma(vset(u->beta1), *first, g * (1.0f - u->beta1)), v = vfma(vset(u->beta2), *second, g * g * (1.0f - u->beta2));
   *first = m;
   *second = v;
-  vf step = m * u->first_correction / (vsqrt(v * u->second_correction) + u->epsilon);
-  return p - u->rate * vfma(vset(u->decay), p, step);
+  return adamw_moved(u, p, m, v);
 }
 
 static void KERNEL(adamw)(
@@ -84,6 +98,46 @@ static void KERNEL(round_f16)(const float *x, uint16_t *out, size_t count) {
   for (; i < count; i++) {
     _Float16 half = (_Float16)x[i];
     memcpy(out + i, &half, sizeof half);
+  }
+}
+
+// The 16 bits that fall away are the fraction.
+static void KERNEL(dither_bf16)(const float *x, const struct hoof_hash *keys, uint64_t index, uint16_t *out, size_t count) {
+  typedef uint16_t halves __attribute__((ext_vector_type(W)));
+  for (size_t i = 0; i < count; i += W) {
+    size_t n = count - i;
+    vu bits = (vu)(n < W ? vload_n(x + i, n, 0) : vload(x + i));
+    vu up = (vu)((vhash(keys, index + i) >> 16) < (bits & 0xffffu));
+    vu nan = (vu)((bits & 0x7fffffffu) > (vu)0x7f800000u);
+    halves rounded = __builtin_convertvector(((bits >> 16) + (up & ~nan & 1)) | (nan & 0x40), halves);
+    memcpy(out + i, &rounded, (n < W ? n : W) * sizeof *out);
+  }
+}
+
+// An f16 has 13 bits less than an f32, and from 2⁻¹⁴ down, where its exponent ends, one more for each halving.
+static void KERNEL(dither_f16)(const float *x, const struct hoof_hash *keys, uint64_t index, uint16_t *out, size_t count) {
+  for (size_t i = 0; i < count; i += W) {
+    vu hashes = vhash(keys, index + i) >> 8;
+    for (size_t k = 0; k < W && i + k < count; k++) {
+      uint32_t bits, hash = hashes[k];
+      memcpy(&bits, x + i + k, sizeof bits);
+      uint32_t sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
+      uint32_t exponent = size >> 23, half;
+      if (size > 0x7f800000) {
+        half = 0x7e00;
+      } else if (exponent > 142) {
+        half = 0x7c00;
+      } else if (exponent >= 113) {
+        half = (size - (112u << 23)) >> 13;
+        half += hash < (size & 0x1fff) << 11;
+      } else {
+        uint32_t digits = exponent ? (size & 0x7fffff) | 0x800000 : size, drop = 126 - (exponent ? exponent : 1);
+        half = drop < 24 ? digits >> drop : 0;
+        uint32_t fraction = drop <= 24 ? (digits & ((1u << drop) - 1)) << (24 - drop) : drop < 48 ? digits >> (drop - 24) : 0;
+        half += hash < fraction;
+      }
+      out[i + k] = (uint16_t)(sign | half);
+    }
   }
 }
 #endif

@@ -13,8 +13,8 @@ extension ModelImport {
     /// with the other columns zero everywhere.
     public var keepChannels: [Int]?
     /// Applied to the residual stream before the layer of this index, whether it stays or not, or before the final norm (the number of
-    /// layers); after whatever patch the source has there already. One that no layer stands before goes into the embedding's rows where they
-    /// are f32 and not the head's too.
+    /// layers); after whatever patch the source has there already. Where matrices are f32, one that no layer stands before goes into the
+    /// embedding's rows (unless they are the head's too), and one behind a sublayer with a shortcut into that and the sublayer's output.
     public var patches: [Int: Patch]
     public var method: String
     /// More for the history: fingerprints of the report and of the calibration texts.

@@ -5,8 +5,9 @@ import TensorCore
 /// as if they had gone before. A later cut of channels finds one product in the place of maps that met here, and through it what went by way of
 /// those channels between two maps: that is the only cut for which the order matters.
 ///
-/// Maps merge with their neighbours and, before the first layer, with the embedding. They cannot go into the projections of the layers: the
-/// norm behind a map divides by the length of the mapped row, which no weight knows, and the stream passes the sublayers before it by.
+/// Maps merge with their neighbours, with the embedding before the first layer, and behind a sublayer that has a shortcut with that and the
+/// sublayer's output matrix. They cannot go into other projections: the norm behind a map divides by the length of the mapped row, which no
+/// weight knows, and the stream passes a sublayer without a shortcut by.
 struct ResidualPath: Sendable {
   private enum Map: Sendable {
     /// The factors of the columns that stay.
@@ -67,20 +68,33 @@ struct ResidualPath: Sendable {
     return .made { _ in factors }
   }
 
+  private func rows(_ range: Range<Int>) throws -> [Float] { try product(range).map { Float($0) } }
+
+  /// Some rows of Wₙ···W₁·M, for the matrix M [C, K] that writes to the stream before it meets W₁.
+  /// - Parameter chosen: columns of M that stay; nil for all.
+  func applied(behind matrix: StoredTensor, columns chosen: [Int]?, rows range: Range<Int>) throws -> [Float] {
+    try product(product(range), width: chosen?.count ?? matrix.shape.columns) { row in
+      let whole = matrix.floats(row: row)
+      return chosen.map { $0.map { whole[$0] } } ?? whole
+    }.map { Float($0) }
+  }
+
   /// Some rows of W = Wₙ···W₁, where the stream meets W₁ first and each map is x·Wᵀ.
-  private func rows(_ range: Range<Int>) throws -> [Float] {
+  private func product(_ range: Range<Int>) throws -> [Double] {
     let width = columns.count
     var block = [Double](repeating: 0, count: range.count * width)
     for (row, index) in range.enumerated() { block[row * width + index] = 1 }
     for map in maps.reversed() {
       switch map {
       case .diagonal(let factors): for index in block.indices { block[index] *= Double(factors[index % width]) }
-      case .stored(let tensor): block = try product(block) { tensor.floats(row: $0) }
-      case .made(let maker): block = try product(block) { try maker($0..<$0 + 1) }
+      case .stored(let tensor): block = try product(block, width: width) { kept(tensor.floats(row: $0)) }
+      case .made(let maker): block = try product(block, width: width) { kept(try maker($0..<$0 + 1)) }
       }
     }
-    return block.map { Float($0) }
+    return block
   }
+
+  private func kept(_ row: [Float]) -> [Float] { columns.map { row[$0] } }
 
   /// Rows of the source's width → the columns that stay of x·W₁ᵀ···Wₙᵀ, one after another.
   func applied(to rows: [[Float]]) throws -> [Float] {
@@ -112,17 +126,16 @@ struct ResidualPath: Sendable {
     return products
   }
 
-  /// block [R, k] · W [k, k], row by row of W; a row that nothing is multiplied with is not asked for.
-  private func product(_ block: [Double], _ row: (Int) throws -> [Float]) throws -> [Double] {
-    let width = columns.count
-    let starts = stride(from: 0, to: block.count, by: width)
-    var sums = [Double](repeating: 0, count: block.count)
-    for (middle, index) in columns.enumerated() where starts.contains(where: { block[$0 + middle] != 0 }) {
-      let whole = try row(index)
-      let values = columns.map { Double(whole[$0]) }
-      for start in starts where block[start + middle] != 0 {
-        let factor = block[start + middle]
-        for column in 0..<width { sums[start + column] += factor * values[column] }
+  /// block [R, k] · W [k, width], row by row of W; a row that nothing is multiplied with is not asked for.
+  private func product(_ block: [Double], width: Int, _ row: (Int) throws -> [Float]) throws -> [Double] {
+    let rows = block.count / columns.count
+    var sums = [Double](repeating: 0, count: rows * width)
+    for (middle, index) in columns.enumerated() where (0..<rows).contains(where: { block[$0 * columns.count + middle] != 0 }) {
+      let values = try row(index).map { Double($0) }
+      for row in 0..<rows {
+        let factor = block[row * columns.count + middle]
+        if factor == 0 { continue }
+        for column in 0..<width { sums[row * width + column] += factor * values[column] }
       }
     }
     return sums

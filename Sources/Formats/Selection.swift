@@ -13,15 +13,18 @@ struct Selection {
   private var paths: [ResidualPath] = []
   /// Whether the map before the first layer is in the embedding's rows instead.
   private var isMerged = false
+  /// By layer of the source: the map behind it that is in its last sublayer's two matrices instead.
+  private var merged: [Int: ResidualPath] = [:]
   /// By the new name of a layer's tensor: the new index, and the source's layer.
   private var places: [String: (index: Int, layer: Int, part: TensorName.Part)] = [:]
 
   /// - Parameters:
   ///   - cut: nil keeps everything.
-  ///   - mergesMaps: whether a cut puts a map that stands before all layers into an embedding of its own (a tied one is the head too, and
-  ///     larger than any map). Where embeddings are stored in f32 this changes nothing but the map's cost.
+  ///   - mergesMaps: whether a cut puts maps into matrices beside them: one that stands before all layers into an embedding of its own (a tied
+  ///     one is the head too, and larger than any map), one behind a sublayer that has a shortcut into that and the sublayer's output. Where
+  ///     matrices are stored in f32 this changes nothing but the maps' cost.
   init(_ cut: ModelImport.Cut?, of source: ModelSource, mergesMaps: Bool) throws(FormatError) {
-    let mergesMaps = mergesMaps && cut != nil && !source.config.tiedEmbeddings
+    let mergesMaps = mergesMaps && cut != nil
     let cut = cut ?? ModelImport.Cut(keepLayers: Array(source.config.layers.indices), method: "")
     self.source = source
     config = source.config
@@ -52,13 +55,14 @@ struct Selection {
     for (index, layer) in (layers + [source.config.layers.count]).enumerated() {
       let path = ResidualPath(from: first, to: layer, of: source, patches: cut.patches, channels: channels)
       paths.append(path)
-      if index == 0, mergesMaps, path.kind != nil {
-        isMerged = true
-      } else if index < layers.count {
-        config.layers[index].patch = path.kind
-      } else {
-        config.finalPatch = path.kind
+      let isFirst = index == 0 && !source.config.tiedEmbeddings
+      let isBehindShortcut = index > 0 && Selection.lastShortcut(of: config.layers[index - 1]) != nil
+      var kind = path.kind
+      if mergesMaps, kind != nil, isFirst || isBehindShortcut {
+        if isFirst { isMerged = true } else { merged[layers[index - 1]] = path }
+        kind = nil
       }
+      if index < layers.count { config.layers[index].patch = kind } else { config.finalPatch = kind }
       first = layer + 1
     }
     for (index, layer) in layers.enumerated() {
@@ -112,7 +116,19 @@ struct Selection {
       case .attentionShortcut, .mlpShortcut: (channels, channels)
       }
     if part == .attentionNorm || part == .mlpNorm { return norm(name) }
-    return .stored(source.tensors[name]!, rows: rows, columns: columns)
+    let tensor = source.tensors[name]!
+    if let path = merged[layer], let place = config.layers.indices.first(where: { layers[$0] == layer }),
+      let last = Selection.lastShortcut(of: config.layers[place]), part == last.shortcut || part == last.output
+    {
+      return .made { rows in try path.applied(behind: tensor, columns: columns, rows: rows) }
+    }
+    return .stored(tensor, rows: rows, columns: columns)
+  }
+
+  /// Of a layer whose stream leaves through a shortcut: x·Sᵀ + u·Dᵀ, so that a map P behind it makes both matrices P·S and P·D.
+  private static func lastShortcut(of kept: LlamaConfig.Layer) -> (shortcut: TensorName.Part, output: TensorName.Part)? {
+    if kept.mlpShortcut { return (.mlpShortcut, .down) }
+    return kept.attentionShortcut && kept.intermediateSize == 0 ? (.attentionShortcut, .attentionOutput) : nil
   }
 
   /// A norm's weights: with fewer channels, times what keeps its scale that of the whole width.

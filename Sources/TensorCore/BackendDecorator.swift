@@ -26,6 +26,9 @@ extension BackendDecorator {
   public func addScaled(_ x: Tensor, by alpha: Float, into y: Tensor) { base.addScaled(x, by: alpha, into: y) }
   public func multiply(_ a: Tensor, _ b: Tensor, into out: Tensor) { base.multiply(a, b, into: out) }
   public func sigmoid(_ x: Tensor, into out: Tensor) { base.sigmoid(x, into: out) }
+  public func dropout(_ x: Tensor, keeping: Float, seed: UInt64, into out: Tensor) {
+    base.dropout(x, keeping: keeping, seed: seed, into: out)
+  }
   public func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) {
     base.matmul(a, b, transpose: transpose, beta: beta, into: out)
   }
@@ -73,6 +76,9 @@ extension BackendDecorator {
   }
   public func adamW(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, master: Tensor?, _ update: AdamW) {
     base.adamW(parameter: parameter, gradient: gradient, first: first, second: second, master: master, update)
+  }
+  public func adamW8bit(parameter: Tensor, gradient: Tensor, first: BlockMoment, second: BlockMoment, master: Tensor?, _ update: AdamW) {
+    base.adamW8bit(parameter: parameter, gradient: gradient, first: first, second: second, master: master, update)
   }
   public func linearDivergence(
     of reference: DivergenceReference, from hidden: Tensor, weight: Tensor, targets: Tensor, rowsPerChunk: Int, into rows: DivergenceRows

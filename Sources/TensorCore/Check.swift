@@ -142,9 +142,20 @@ public enum Check {
   public static func adamW(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, master: Tensor?) {
     let fits =
       same(parameter, gradient) && same(parameter, first) && same(parameter, second) && (master.map { same($0, parameter) } ?? true)
-    let types = floats(gradient, first, second, master) && parameter.dtype.isDense && (parameter.dtype == .f32 || master != nil)
-    require(fits && types, "adamW", [parameter, gradient, first, second, master])
+    require(
+      fits && floats(gradient, first, second, master) && isTrainable(parameter), "adamW", [parameter, gradient, first, second, master])
   }
+  public static func adamW8bit(parameter: Tensor, gradient: Tensor, first: BlockMoment, second: BlockMoment, master: Tensor?) {
+    let blocks = BlockMoment.blocks(parameter.shape)
+    let moments = [first, second].allSatisfy {
+      $0.codes.shape == (blocks, BlockMoment.elements / 4) && $0.codes.dtype == .i32 && column($0.scales, blocks)
+    }
+    let fits = same(parameter, gradient) && (master.map { same($0, parameter) } ?? true) && moments
+    require(
+      fits && floats(gradient, master) && isTrainable(parameter), "adamW8bit",
+      [parameter, gradient, first.codes, first.scales, second.codes, second.scales, master])
+  }
+  private static func isTrainable(_ parameter: Tensor) -> Bool { parameter.dtype.isDense && parameter.dtype != .i32 }
   public static func linearDivergence(
     of reference: DivergenceReference, from hidden: Tensor, weight: Tensor, targets: Tensor, into rows: DivergenceRows
   ) {

@@ -41,23 +41,6 @@ public struct Spans: Sendable {
   }
 }
 
-/// One step of AdamW (arXiv 1711.05101): bias-corrected moments, decoupled decay. `step` counts from 1.
-public struct AdamW: Sendable {
-  public var rate: Float, beta1: Float, beta2: Float, epsilon: Float, decay: Float, gradientScale: Float
-  public var step: Int
-  public init(
-    rate: Float, beta1: Float = 0.9, beta2: Float = 0.95, epsilon: Float = 1e-8, decay: Float = 0, gradientScale: Float = 1, step: Int
-  ) {
-    self.rate = rate
-    self.beta1 = beta1
-    self.beta2 = beta2
-    self.epsilon = epsilon
-    self.decay = decay
-    self.gradientScale = gradientScale
-    self.step = step
-  }
-}
-
 /// The rows of `activationStatistics`' result, one value per column of x.
 public enum ActivationStatistic: Int, Sendable, CaseIterable {
   /// Σ w·|x|, with one weight per row of x.
@@ -114,7 +97,7 @@ public struct DivergenceRows: Sendable {
 ///     add (a, b, out)                     bbb, bfb, fbf
 ///     multiply (a, b, out)                bbb, bfb
 ///     addScaled (x, y)                    bb, bf
-///     sigmoid, swiGLU(Backward)           all T
+///     sigmoid, dropout, swiGLU(Backward)  all T
 ///     rope (x, out)                       bb, fb
 ///     matmul                              a bf16 → out f32 or bf16; left: a and b both bf16, out f32
 ///     gatherRows                          out T
@@ -167,6 +150,9 @@ public protocol ComputeBackend: AnyObject, Sendable {
   /// out = a ⊙ b; b is [N, C] or [1, C].
   func multiply(_ a: Tensor, _ b: Tensor, into out: Tensor)
   func sigmoid(_ x: Tensor, into out: Tensor)
+  /// out = x/keeping where `DropoutRule` keeps the element, else 0 (arXiv 1207.0580, inverted); keeping in 0 ..< 1 or 1, element i counted along
+  /// the rows. Its own backward, with the seed of the forward. The same bits everywhere: x times 1/keeping as f32, rounded.
+  func dropout(_ x: Tensor, keeping: Float, seed: UInt64, into out: Tensor)
   /// out = op(a)·op(b) + beta·out. none: [M,K]·[K,N]; left: [K,M]ᵀ·[K,N]; right: [M,K]·[N,K]ᵀ. b may be any type for none and right.
   /// beta 0 overwrites, whatever out held.
   func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor)
@@ -213,8 +199,14 @@ public protocol ComputeBackend: AnyObject, Sendable {
   /// divergences [N, 1] = Σ p·(ln p - ln q), p and q the softmax of the given logits, in nats, unscaled;
   /// dQ = scale·(q - p), may be `q` itself.
   func klDivergence(of p: Tensor, from q: Tensor, scale: Float, into divergences: Tensor, dQ: Tensor?)
-  /// Decoupled AdamW; first and second f32 moments; with `master` (f32) the update happens there and `parameter` is its rounded copy.
+  /// Decoupled AdamW; first and second f32 moments; with `master` (f32) the update happens there and `parameter` is its rounded copy. Without,
+  /// the parameter's values are widened, and narrowed again as `update.rounding` says. With g = gradientScale·gradient:
+  /// m = β₁m + (1 - β₁)g, v = β₂v + (1 - β₂)g², w = w - rate·(m/(1 - β₁ᵗ) / (sqrt(v/(1 - β₂ᵗ)) + ε) + decay·w).
   func adamW(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, master: Tensor?, _ update: AdamW)
+  /// The same with moments of 8 bits (arXiv 2110.02861): a block's moments are decoded, moved on, used for the step as they are, divided by the
+  /// block's greatest magnitude and encoded again, m by `DynamicCode.signed`, v by `.unsigned`. Codes and scales are the same bits
+  /// everywhere: the moments' products and sums are rounded one by one, none fused.
+  func adamW8bit(parameter: Tensor, gradient: Tensor, first: BlockMoment, second: BlockMoment, master: Tensor?, _ update: AdamW)
 
   // Chunked: written once in ComputeBackend+Chunked.swift; requirements, so that a backend can fuse them
   /// Compares k·M rows of changed models with the M rows of the reference, row r with reference row r mod M, without ever holding

@@ -73,6 +73,10 @@ extension MixedPrecisionBackend {
     Check.elementwise("sigmoid", x, into: out)
     widened(inputs: [x], outputs: [out]) { base.sigmoid($0[0], into: $1[0]) }
   }
+  public func dropout(_ x: Tensor, keeping: Float, seed: UInt64, into out: Tensor) {
+    Check.elementwise("dropout", x, into: out)
+    widened(inputs: [x], outputs: [out]) { base.dropout($0[0], keeping: keeping, seed: seed, into: $1[0]) }
+  }
   public func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) {
     Check.matmul(a, b, transpose: transpose, into: out)
     // Weights stay as they are stored; a gradient's product has activations on both sides.

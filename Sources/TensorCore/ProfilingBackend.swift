@@ -96,6 +96,9 @@ extension ProfilingBackend {
     timed("multiply", [a, b, out]) { base.multiply(a, b, into: out) }
   }
   public func sigmoid(_ x: Tensor, into out: Tensor) { timed("sigmoid", [x, out]) { base.sigmoid(x, into: out) } }
+  public func dropout(_ x: Tensor, keeping: Float, seed: UInt64, into out: Tensor) {
+    timed("dropout", [x, out]) { base.dropout(x, keeping: keeping, seed: seed, into: out) }
+  }
   public func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) {
     let depth = transpose == .left ? a.rows : a.columns
     let weights = transpose == .left ? "" : " \(b.dtype.name) \(b.shape)"
@@ -172,6 +175,12 @@ extension ProfilingBackend {
   public func adamW(parameter: Tensor, gradient: Tensor, first: Tensor, second: Tensor, master: Tensor?, _ update: AdamW) {
     timed("adamW", [parameter, gradient, first, first, second, second, master, master ?? parameter]) {
       base.adamW(parameter: parameter, gradient: gradient, first: first, second: second, master: master, update)
+    }
+  }
+  public func adamW8bit(parameter: Tensor, gradient: Tensor, first: BlockMoment, second: BlockMoment, master: Tensor?, _ update: AdamW) {
+    let moments = [first.codes, first.scales, second.codes, second.scales]
+    timed("adamW8bit", [parameter, gradient, master, master ?? parameter] + moments + moments) {
+      base.adamW8bit(parameter: parameter, gradient: gradient, first: first, second: second, master: master, update)
     }
   }
   public func linearDivergence(

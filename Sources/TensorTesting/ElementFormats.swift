@@ -1,3 +1,5 @@
+import TensorCore
+
 /// What the bytes of each storage type mean, written from the format descriptions alone (IEEE 754, GGUF), as a second opinion on the
 /// conversions of the backends.
 enum ElementFormat {
@@ -19,8 +21,19 @@ enum ElementFormat {
     return sign * Double(significand) * power(max(exponent, 1) - bias - fractionBits)
   }
 
-  /// Nearest representable value, ties to even; overflow gives infinity.
-  private static func binaryBits(_ value: Double, exponentBits: Int, fractionBits: Int) -> UInt16 {
+  /// Of a bf16 or f16: away from zero when `threshold` is below what truncating would drop, as a share of a unit in the last place.
+  static func bits(_ value: Double, _ dtype: DType, upBelow threshold: Double) -> UInt16 {
+    binaryBits(value, exponentBits: dtype == .bf16 ? 8 : 5, fractionBits: dtype == .bf16 ? 7 : 10) { units in
+      let whole = units.rounded(.down)
+      return whole + (threshold < units - whole ? 1 : 0)
+    }
+  }
+
+  /// Nearest representable value, ties to even, unless told otherwise; overflow gives infinity.
+  /// - Parameter rounded: makes a number of units in the last place a whole one.
+  private static func binaryBits(
+    _ value: Double, exponentBits: Int, fractionBits: Int, rounded: (Double) -> Double = { $0.rounded(.toNearestOrEven) }
+  ) -> UInt16 {
     let sign: UInt16 = value.sign == .minus ? 0x8000 : 0
     let special = UInt16(1 << exponentBits - 1) << UInt16(fractionBits)
     if value.isNaN { return sign | special | UInt16(1 << (fractionBits - 1)) }
@@ -29,7 +42,7 @@ enum ElementFormat {
     let bias = 1 << (exponentBits - 1) - 1
     let exponent = max(Int(value.magnitude.exponent), 1 - bias)
     // In units of the last place. Rounding up into the next binade carries into the exponent field by itself.
-    let units = Int((value.magnitude / power(exponent - fractionBits)).rounded(.toNearestOrEven))
+    let units = Int(rounded(value.magnitude / power(exponent - fractionBits)))
     let encoded = units + (exponent + bias - 1) << fractionBits
     return sign | UInt16(min(encoded, Int(special)))
   }

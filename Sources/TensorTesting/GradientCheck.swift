@@ -64,7 +64,9 @@ public struct GradientCheck: Sendable {
 }
 
 extension GradientCheck {
-  public static let all = [matmul, rmsNorm, rope, swiGLU, attention, maskGroups, crossEntropy, klDivergence, linearCrossEntropy]
+  public static let all = [
+    matmul, rmsNorm, rope, swiGLU, dropout, attention, maskGroups, crossEntropy, klDivergence, linearCrossEntropy,
+  ]
 
   private static let matmul = GradientCheck("matmul", [Shape(37, 48), Shape(40, 48)], out: Shape(37, 40)) {
     inputs, dOut, wanted throws(BackendError) in
@@ -108,6 +110,12 @@ extension GradientCheck {
     let (dGate, dUp) = (try gate.like(), try up.like())
     gate.backend.swiGLUBackward(dOut, gate: gate, up: up, dGate: dGate, dUp: dUp)
     return (out, [dGate, dUp])
+  }
+
+  private static let dropout = GradientCheck("dropout", [Shape(17, 41)], out: Shape(17, 41)) { inputs, dOut, wanted throws(BackendError) in
+    let (x, out) = (inputs[0], try inputs[0].like())
+    x.backend.dropout(wanted ? dOut : x, keeping: 0.6, seed: 9, into: out)
+    return (out, wanted ? [out] : [])
   }
 
   /// Grouped heads; a whole sequence, and the end of a longer one.

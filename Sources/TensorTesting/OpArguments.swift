@@ -11,6 +11,8 @@ public final class OpArguments {
     /// The whole storage as uploaded.
     let original: [UInt8]
     let isOutput: Bool
+    /// Words of four bytes that are compared one by one: a float cannot hold every word.
+    var isPacked = false
   }
 
   public let backend: any ComputeBackend
@@ -60,6 +62,11 @@ public final class OpArguments {
     try place(name, matrix, dtype, isOutput: true)
   }
 
+  /// Words that hold four bytes each, which the op reads and writes.
+  public func update(_ name: String, packed bytes: [UInt8], _ shape: Shape) throws(BackendError) -> Tensor {
+    try place(name, bytes, .i32, shape, isOutput: true, isPacked: true)
+  }
+
   /// What the outputs hold, and whether anything else was written.
   public func result() throws(BackendError) -> OpResult {
     try backend.synchronize()
@@ -73,27 +80,32 @@ public final class OpArguments {
         trespasses.append("wrote \(place) \(item.name) \(item.tensor.shape), at byte \(at - inside.lowerBound)")
       }
       if item.isOutput {
-        outputs.append(OpOutput(name: item.name, dtype: item.tensor.dtype, values: OpArguments.floats(now[inside], item.tensor.dtype)))
+        let values = item.isPacked ? now[inside].map(Float.init) : OpArguments.floats(now[inside], item.tensor.dtype)
+        outputs.append(OpOutput(name: item.name, dtype: item.tensor.dtype, values: values))
       }
     }
     return OpResult(outputs: outputs, trespasses: trespasses)
   }
 
-  /// f32 or bf16, rounded to nearest even.
+  /// f32, bf16 or f16, rounded to nearest even.
   private func place(_ name: String, _ matrix: Matrix, _ dtype: DType, isOutput: Bool) throws(BackendError) -> Tensor {
     let bytes =
-      dtype == .bf16
-      ? matrix.values.map { ElementFormat.brainBits($0) }.withUnsafeBytes { [UInt8]($0) }
-      : matrix.values.map { Float($0) }.withUnsafeBytes { [UInt8]($0) }
+      switch dtype {
+      case .bf16: matrix.values.map { ElementFormat.brainBits($0) }.withUnsafeBytes { [UInt8]($0) }
+      case .f16: matrix.values.map { ElementFormat.halfBits($0) }.withUnsafeBytes { [UInt8]($0) }
+      default: matrix.values.map { Float($0) }.withUnsafeBytes { [UInt8]($0) }
+      }
     return try place(name, bytes, dtype, Shape(matrix.rows, matrix.columns), isOutput: isOutput)
   }
 
-  private func place(_ name: String, _ bytes: [UInt8], _ dtype: DType, _ shape: Shape, isOutput: Bool) throws(BackendError) -> Tensor {
+  private func place(
+    _ name: String, _ bytes: [UInt8], _ dtype: DType, _ shape: Shape, isOutput: Bool, isPacked: Bool = false
+  ) throws(BackendError) -> Tensor {
     let front = isFenced ? OpArguments.fence + (isAligned ? 0 : dtype.block.bytes) : 0
     let all = isFenced ? sentinels(front) + bytes + sentinels(OpArguments.fence) : bytes
     let storage = try Storage(byteCount: all.count, on: backend)
     let tensor = Tensor(storage: storage, byteOffset: front, dtype: dtype, shape: shape)
-    let item = Placed(name: name, tensor: tensor, original: isFenced ? all : [], isOutput: isOutput)
+    let item = Placed(name: name, tensor: tensor, original: isFenced ? all : [], isOutput: isOutput, isPacked: isPacked)
     try item.whole.upload(all)
     if isFenced { placed.append(item) }
     return tensor

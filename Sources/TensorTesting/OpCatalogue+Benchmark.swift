@@ -48,7 +48,7 @@ extension OpCatalogue {
   private static var elementwiseBenchmarks: [OpCase] {
     [
       swiGLU(1654, 1024), swiGLU(1024, 14_336), swiGLUBackward(1024, 8192), rope(1654, heads: 6, 64), rope(2048, heads: 32, 64),
-      add(1654, 384), add(8192, 4096), addScaled(8192, 4096), multiply(1654, 384, shared: true), sigmoid(4096, 4096),
+      add(1654, 384), add(8192, 4096), addScaled(8192, 4096), multiply(1654, 384, shared: true), sigmoid(4096, 4096), dropout(4096, 4096),
       fill(8192, 4096, .f32),
       maskGroups(1654, 6, 64, perRow: true), maskGroups(4096, 4096, 1, perRow: false),
       copy(8192, 4096, .f32, .f32), copy(4096, 4096, .f32, .bf16), copy(4096, 4096, .f32, .f16), copy(4096, 4096, .bf16, .f32),

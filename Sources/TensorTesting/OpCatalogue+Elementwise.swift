@@ -12,6 +12,7 @@ extension OpCatalogue {
       }
       cases += [addScaled(rows, columns), sigmoid(rows, columns), sigmoid(rows, columns, inPlace: true), fill(rows, columns, .f32)]
       cases += [fill(rows, columns, .f16), fill(rows, columns, .bf16)]
+      cases += [dropout(rows, columns), dropout(rows, columns, inPlace: true)]
       for from in [DType.f32, .f16, .bf16, .q8_0, .q4_K] {
         for to in [DType.f32, .f16, .bf16] { cases.append(copy(rows, columns, from, to)) }
       }
@@ -37,6 +38,7 @@ extension OpCatalogue {
       }
       cases += [addScaled(rows, columns, .bf16, .bf16), addScaled(rows, columns, .bf16, .f32)]
       cases += [sigmoid(rows, columns, in: .bf16), sigmoid(rows, columns, inPlace: true, in: .bf16)]
+      cases += [dropout(rows, columns, in: .bf16), dropout(rows, columns, inPlace: true, in: .bf16)]
     }
     return cases + [sigmoidExtremes(in: .bf16)]
   }
@@ -96,6 +98,20 @@ extension OpCatalogue {
       let x = inPlace ? try arguments.update("out", values, type) : try arguments.input("x", values, type)
       let out = inPlace ? x : try arguments.output("out", rows, columns, type)
       return { arguments.backend.sigmoid(x, into: out) }
+    }
+  }
+
+  /// The backward is the same call on the gradient.
+  static func dropout(_ rows: Int, _ columns: Int, inPlace: Bool = false, in type: DType = .f32) -> OpCase {
+    let shape = Shape(rows, columns)
+    return OpCase(
+      (inPlace ? "dropout in place" : "dropout") + suffix(type), group: "Elementwise", shapes: "\(shape)", tolerance: .exact,
+      bytes: 2 * shape.bytes(type), flops: shape.count
+    ) { arguments throws(BackendError) in
+      let values = arguments.random.matrix(rows, columns)
+      let x = inPlace ? try arguments.update("out", values, type) : try arguments.input("x", values, type)
+      let out = inPlace ? x : try arguments.output("out", rows, columns, type)
+      return { arguments.backend.dropout(x, keeping: 0.7, seed: 5, into: out) }
     }
   }
 

@@ -61,7 +61,8 @@ extension OpCatalogue {
       sigmoid(8192, neurons, in: .bf16), fill(8192, 8192, .bf16),
       copy(8192, 8192, .f32, .f32), copy(8192, 8192, .bf16, .bf16), copy(8192, 8192, .f32, .bf16), copy(8192, 8192, .bf16, .f32),
       copy(8192, 8192, .q8_0, .bf16), copy(8192, 8192, .q4_K, .bf16),
-      adamW(8192, 8192, step: 3), adamW(8192, 8192, step: 3, .bf16, master: true),
+      dropout(8192, 8192, in: .bf16), adamW(8192, 8192, step: 3), adamW(8192, 8192, step: 3, .bf16, master: true),
+      adamW(8192, 8192, step: 3, .bf16, rounding: stochastic), adamW8bit(8192, 8192, step: 3, .bf16, rounding: stochastic),
     ]
   }
 }

@@ -35,4 +35,13 @@ extension ReferenceBackend {
     Check.elementwise("sigmoid", x, into: out)
     store(load(x).map(Definition.sigmoid), into: out)
   }
+
+  public func dropout(_ x: Tensor, keeping: Float, seed: UInt64, into out: Tensor) {
+    Check.elementwise("dropout", x, into: out)
+    let rule = DropoutRule(keeping: keeping, seed: seed)
+    var values = load(x)
+    // f32 and not Double: bits have to be equal.
+    for i in values.values.indices { values.values[i] = rule.keeps(i) ? Double(Float(values.values[i]) * rule.scale) : 0 }
+    store(values, into: out)
+  }
 }

@@ -93,6 +93,16 @@ extension ReferenceBackend {
 
   func storeIntegers(_ values: [Int], into out: Tensor) { store(Matrix(values.count, 1, values.map { Double($0) }), into: out) }
 
+  func bytes(_ x: Tensor) -> [UInt8] { [UInt8](UnsafeRawBufferPointer(start: x.pointer, count: x.byteCount)) }
+
+  func store(bytes: [UInt8], into out: Tensor) {
+    precondition(bytes.count == out.byteCount, "store: \(bytes.count) bytes into \(out.shape) \(out.dtype.name)")
+    bytes.withUnsafeBytes { if let source = $0.baseAddress, $0.count > 0 { memcpy(out.pointer, source, $0.count) } }
+  }
+
+  /// Values of a 2-byte type.
+  func store(bits: [UInt16], into out: Tensor) { store(bytes: bits.withUnsafeBytes { [UInt8]($0) }, into: out) }
+
   func copyBytes(_ x: Tensor, into out: Tensor) {
     if x.byteCount > 0 { memmove(out.pointer, x.pointer, x.byteCount) }
   }

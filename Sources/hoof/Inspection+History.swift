@@ -40,7 +40,13 @@ extension Inspection {
     tell("kl", as: number("kl", 5).map { "KL \($0) nats" })
     let before = number("perplexity_before", 3).map { "\($0) → " } ?? ""
     tell("perplexity", "perplexity_before", as: number("perplexity", 3).map { "perplexity \(before)\($0)" })
-    for name in ["plan", "calibration", "source"] { tell(name, as: entry[name]?.string.map { "\(name) \($0.prefix(12))" }) }
+    for (name, title) in [("loss", "loss"), ("held_out_loss", "held-out loss")] {
+      let before = number("\(name)_before", 3).map { "\($0) → " } ?? ""
+      tell(name, "\(name)_before", as: number(name, 3).map { "\(title) \(before)\($0)" })
+    }
+    for name in ["plan", "calibration", "data", "teacher", "source"] {
+      tell(name, as: entry[name]?.string.map { "\(name) \($0.prefix(12))" })
+    }
     for (name, value) in entry.object?.members.map(\.self) ?? [] where !told.contains(name) {
       parts.append("\(name) \(value.string ?? value.text())")
     }

@@ -20,8 +20,8 @@ struct FinetuneContinuationTests {
       + ["-q", "--save-every", "1", "--eval-split", "0.2", "--eval-every", "3", "--keep-best", "--weight-decay", "0.1"]
   }
 
-  private func whole() throws -> [UInt8] {
-    let run = Subprocess.hoof(words("whole.hoof"))
+  private func whole(_ more: [String] = []) throws -> [UInt8] {
+    let run = Subprocess.hoof(words("whole.hoof") + more)
     try #require(run.status == 0, "\(run.errors)")
     return try folder.read("whole.hoof")
   }
@@ -47,22 +47,24 @@ struct FinetuneContinuationTests {
     }
   }
 
-  @Test("a run that is killed again and again ends with the very same file as one that is not")
-  func kill() throws {
-    let expected = try whole()
+  @Test(
+    "a run that is killed again and again ends with the very same file as one that is not",
+    arguments: [[], ["--optimizer", "adamw8bit"], ["--lora-rank", "4", "--lora-dropout", "0.2", "--f32"]])
+  func kill(more: [String]) throws {
+    let expected = try whole(more)
     var random = SystemRandomNumberGenerator()
-    var resume: [String] = []
+    var resume = more
     var kills = 0
     for round in 1...4 {
       let lines = Int.random(in: 2...5, using: &random) + round * 4
       if stop(with: "KILL", lines: lines, resume).output == "137\n" { kills += 1 }
-      if access(folder.file("out.checkpoint"), F_OK) == 0 {
-        let stale = Subprocess.hoof(words("out.hoof"))
+      if access(folder.file("out.hoof.checkpoint"), F_OK) == 0 {
+        let stale = Subprocess.hoof(words("out.hoof") + more)
         #expect(stale.status == 1 && stale.errors.contains("--resume"), "\(stale.errors)")
       }
-      resume = ["--resume"]
+      resume = more + ["--resume"]
     }
-    let last = Subprocess.hoof(words("out.hoof") + ["--resume"])
+    let last = Subprocess.hoof(words("out.hoof") + more + ["--resume"])
     #expect(last.status == 0, "\(last.errors)")
     #expect(kills >= 3)
     #expect(try folder.read("out.hoof") == expected)

@@ -58,7 +58,7 @@ struct FinetuneRefusalTests {
     expect(run(try folder.write("role.jsonl", role)), 1, "line 1", "wizard")
     expect(run(data, ["--max-tokens", "4000"]), 1, "context of 512")
     expect(
-      run(data, ["--eval-split", "0.9", "--data", try folder.write("one.txt", "Once upon a time.\n")]), 1, "leaves nothing to train on")
+      run(data, ["--eval-split", "0.9", "--data", try folder.write("one.txt", "Once upon a time.\n")]), 1, "cannot hold out")
     #expect(!folder.names().contains { $0.hasPrefix("out") })
   }
 

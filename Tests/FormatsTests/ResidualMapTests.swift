@@ -108,9 +108,41 @@ struct ResidualMapTests {
 
     let twoDiagonals = try write(
       ModelImport(source, cut: .init(keepLayers: [0, 2, 3], patches: [2: .diagonal(factors)], method: "x")), "diagonal.hoof")
-    #expect(twoDiagonals.config.layers.map(\.patch) == [nil, .diagonal, .linear])
+    // The patch before layer 3 is in layer 2, which has shortcuts.
+    #expect(twoDiagonals.config.layers.map(\.patch) == [nil, .diagonal, nil])
     let before = try #require(source.tensors[TensorName.layer(1, .patch)]).values
     #expect(twoDiagonals.tensors[TensorName.layer(1, .patch)]?.values == zip(before, factors).map { $0 * $1 })
+  }
+
+  @Test("behind a sublayer with a shortcut they are in that and in the sublayer's output, where matrices are f32")
+  func mergingBehindShortcuts() throws {
+    func own(_ part: TensorName.Part, _ layer: Int, in model: ModelSource? = nil) throws -> Matrix {
+      try matrix((model ?? source).tensors[TensorName.layer(layer, part)])
+    }
+    func expect(_ result: ModelSource, _ part: TensorName.Part, columns: [Int]? = nil, channels: [Int]? = nil) throws {
+      let (patch, old) = (try own(.patch, 3), try own(part, 2))
+      let (rows, columns) = (channels ?? Array(0..<64), columns ?? Array(0..<old.columns))
+      var expected = Matrix(rows.count, columns.count)
+      for (i, row) in rows.enumerated() {
+        for (j, column) in columns.enumerated() { expected[i, j] = rows.reduce(0) { $0 + patch[row, $1] * old[$1, column] } }
+      }
+      try expectClose(result.tensors[TensorName.layer(1, part)], expected)
+    }
+    let (kept, neurons) = (Array(0..<60), Array(32..<96))
+    let whole = try write(ModelImport(source, cut: .init(keepLayers: [0, 2, 3], method: "x")), "whole.hoof")
+    #expect(whole.config.layers[2].patch == nil && whole.config.layers[1].mlpShortcut && whole.config.finalPatch == .linear)
+    for part in [TensorName.Part.mlpShortcut, .down] { try expect(whole, part) }
+    #expect(try own(.attentionShortcut, 1, in: whole).values == own(.attentionShortcut, 2).values)
+    let fewer = try write(
+      ModelImport(source, cut: .init(keepLayers: [0, 2, 3], keepNeurons: [2: neurons], keepChannels: kept, method: "x")), "fewer.hoof")
+    #expect(fewer.config.layers[2].patch == nil)
+    try expect(fewer, .mlpShortcut, columns: kept, channels: kept)
+    try expect(fewer, .down, columns: neurons, channels: kept)
+    // Without the MLP there is only the shortcut.
+    let gone = try write(ModelImport(source, cut: .init(keepLayers: [0, 2, 3], keepNeurons: [2: []], method: "x")), "gone.hoof")
+    #expect(gone.config.layers[2].patch == nil && gone.config.layers[1].intermediateSize == 0)
+    try expect(gone, .mlpShortcut)
+    #expect(try ModelImport(source, matrixType: .bf16, cut: .init(keepLayers: [0, 2, 3], method: "x")).config.layers[2].patch == .linear)
   }
 
   @Test("before the first layer that is left they are in the embedding, where it is f32 and not the head too")
@@ -152,15 +184,13 @@ struct ResidualMapTests {
       let wanted = (rows ? kept : Array(0..<old.rows)).flatMap { row in (columns ? kept : Array(0..<old.columns)).map { old[row, $0] } }
       #expect(new.values == wanted, "\(name)")
     }
-    for name in [
-      TensorName.layer(2, .attentionShortcut), TensorName.layer(2, .mlpShortcut), TensorName.layer(3, .patch), TensorName.finalPatch,
-    ] {
-      try check(name, rows: true, columns: true)
-    }
+    // The patch before layer 3 is in layer 2's shortcut and output matrix: `mergingBehindShortcuts` has their values.
+    for name in [TensorName.layer(2, .attentionShortcut), TensorName.finalPatch] { try check(name, rows: true, columns: true) }
     try check(TensorName.layer(1, .patch), rows: false, columns: true)
     try check(TensorName.embedding, rows: false, columns: true)
     for part in [TensorName.Part.query, .key, .value, .gate, .up] { try check(TensorName.layer(2, part), rows: false, columns: true) }
-    for part in [TensorName.Part.attentionOutput, .down] { try check(TensorName.layer(2, part), rows: true, columns: false) }
+    try check(TensorName.layer(2, .attentionOutput), rows: true, columns: false)
+    try check(TensorName.layer(1, .down), rows: true, columns: false)
 
     // The norm of a row whose other channels are zero, by both models.
     var generator = RandomGenerator(seed: 8)

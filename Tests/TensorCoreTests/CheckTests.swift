@@ -85,10 +85,15 @@ import Testing
       Mistake("klDivergence: [3, 9] f32, [3, 8] f32, [3, 1] f32, nil") { b in
         b.klDivergence(of: try x(3, 9, b), from: try x(3, 8, b), scale: 1, into: try x(3, 1, b), dQ: nil)
       },
-      Mistake("adamW: [3, 4] bf16, [3, 4] f32, [3, 4] f32, [3, 4] f32, nil") { b in
+      Mistake("adamW: [3, 4] bf16, [3, 4] bf16, [3, 4] f32, [3, 4] f32, nil") { b in
         b.adamW(
-          parameter: try x(3, 4, b, .bf16), gradient: try x(3, 4, b), first: try x(3, 4, b), second: try x(3, 4, b), master: nil,
+          parameter: try x(3, 4, b, .bf16), gradient: try x(3, 4, b, .bf16), first: try x(3, 4, b), second: try x(3, 4, b), master: nil,
           AdamW(rate: 1, step: 1))
+      },
+      Mistake("adamW8bit: [3, 100] f32, [3, 100] f32, [1, 64] i32, [1, 1] f32, [2, 64] i32, [2, 1] f32, nil") { b in
+        b.adamW8bit(
+          parameter: try x(3, 100, b), gradient: try x(3, 100, b), first: BlockMoment(codes: try x(1, 64, b, .i32), scales: try x(1, 1, b)),
+          second: BlockMoment(codes: try x(2, 64, b, .i32), scales: try x(2, 1, b)), master: nil, AdamW(rate: 1, step: 1))
       },
       Mistake("linearDivergence: [5, 4] f32, [9, 4] f32, [3, 1] i32") { b in
         try b.linearDivergence(

@@ -23,12 +23,12 @@ struct Batch {
   @discardableResult
   func differentiate(
     _ model: Llama, into gradients: Gradients, scale: Float? = nil, checkpointed: Bool = false, at points: Set<Site.Point> = [],
-    visitor: Tape.Visitor? = nil
+    adapter: Adapter? = nil, dropout: DropoutStream? = nil, visitor: Tape.Visitor? = nil
   ) throws -> Double {
     let backend = model.backend
     let layout = try PackedLayout(lengths: sequences.map(\.count), on: backend)
     let ids = try Tensor(Array(sequences.joined()), on: backend)
-    let tape = Tape(into: gradients, at: points, visitor: visitor)
+    let tape = Tape(into: gradients, at: points, adapter: adapter, dropout: dropout, visitor: visitor)
     let hidden = try checkpointed ? model.hidden(ids, layout, checkpointedBy: tape) : model.hidden(ids, layout, in: tape)
     let losses = try tape.crossEntropy(
       of: hidden, head: tape.parameter(model.head), targets: Tensor(Array(targets.joined()), on: backend),

@@ -11,15 +11,18 @@ struct SmallModel {
   let folder: TemporaryFolder
 
   /// - Parameter matrixType: the type the file stores matrices in.
-  init(on backend: any ComputeBackend, matrixType: DType = .f32, tied: Bool = true) throws {
+  init(on backend: any ComputeBackend, matrixType: DType = .f32, tied: Bool = true, config: LlamaConfig = RandomModel.tiny) throws {
     folder = try TemporaryFolder()
-    var config = RandomModel.tiny
+    var config = config
     config.tiedEmbeddings = tied
     try RandomModel.write(config: config, dtype: .f32, seed: 7, to: folder.path)
     let path = folder.file("model.hoof")
     try ModelImport(ModelSource.open(path: folder.path), matrixType: matrixType).write(to: path, threads: 2)
     model = try Llama(ModelSource.open(path: path), on: OwnMemory(backend))
   }
+
+  /// What the model was loaded from.
+  var source: ModelSource { get throws { try ModelSource.open(path: folder.file("model.hoof")) } }
 
   /// Fills every matrix with normal weights of deviation 1.5/√columns, and the embedding with some of 0.3.
   func scramble() throws {

@@ -64,7 +64,7 @@ func difference(_ a: Tensor?, _ b: Tensor?) throws -> Double {
 }
 
 /// Keeps weights in bf16 and everything else in f32: the model a GPU in bf16 precision has, computed exactly.
-private final class NarrowWeights: BackendDecorator {
+final class NarrowWeights: BackendDecorator {
   let base: any ComputeBackend
   init(_ base: any ComputeBackend) { self.base = base }
   func weights(storedAs dtype: DType) -> DType { dtype == .f32 || dtype == .f16 ? .bf16 : dtype }

@@ -1,7 +1,8 @@
-// fill, add, multiply, addScaled, sigmoid. Tensors are one long run of elements; a block of 256 threads takes a tile of it, each thread
+// fill, add, multiply, addScaled, sigmoid, dropout. Tensors are one long run of elements; a block of 256 threads takes a tile of it, each thread
 // 16 elements in 16-byte packets, all loads before the first store, so that `out` may be an input. Every element is read and written once.
 // With a single row as b, the column of an element follows from one division a block and one a thread; that row stays in the first cache.
 // Arithmetic is f32, rounded once on store.
+#include "counter_hash.h"
 #include "vector.h"
 
 struct Add {
@@ -83,6 +84,17 @@ template <class T> HOOF_INLINE void sigmoid(const T *x, T *out, i64 count) {
   });
 }
 
+template <class T> HOOF_INLINE void dropout(const T *x, T *out, i64 count, CounterHash hash, u32 threshold, float scale) {
+  constexpr int width = packet_width<T>;
+  over_elements<width>(count, takes_packets<width>(x) && takes_packets<width>(out), [=](auto tile) {
+    float a[tile.count];
+    tile.load(a, x);
+#pragma unroll
+    for (int i = 0; i < tile.count; i++) a[i] = hash(tile.index(i)) >> 8 < threshold ? a[i] * scale : 0.0f;
+    tile.store(out, a);
+  });
+}
+
 #define FILL(name, T)                                                                                              \
   HOOF_KERNEL __launch_bounds__(256) hoof_fill_##name(T *out, float value, i64 count) { fill(out, value, count); } \
   HOOF_EXPORT(hoof_fill_##name)
@@ -121,3 +133,12 @@ ADD_SCALED(bf16_f32, bf16, float)
   HOOF_EXPORT(hoof_sigmoid_##name)
 SIGMOID(f32, float)
 SIGMOID(bf16, bf16)
+
+#define DROPOUT(name, T)                                                                                         \
+  HOOF_KERNEL __launch_bounds__(256) hoof_dropout_##name(const T *x, T *out, i64 count, u32 first, u32 second,   \
+                                                         u32 threshold, float scale) {                          \
+    dropout(x, out, count, CounterHash{first, second}, threshold, scale);                                        \
+  }                                                                                                              \
+  HOOF_EXPORT(hoof_dropout_##name)
+DROPOUT(f32, float)
+DROPOUT(bf16, bf16)

@@ -1,21 +1,12 @@
 // AdamW. One pass over everything: 16 elements a thread in 16-byte packets; the update happens in `master` (f32) where there is one, and
-// `parameter` is its copy, rounded to nearest even. The corrections by 1 - betaᵗ come from the host in double precision; here all is f32.
+// `parameter` is its copy, rounded to nearest even; without, `parameter` is rounded as asked for. The corrections by 1 - betaᵗ come from the
+// host in double precision; here all is f32.
+#include "adamw.h"
 #include "vector.h"
 
-struct AdamW {
-  float rate, beta1, beta2, rest1, rest2, epsilon, decay, gradientScale, correction1, correction2;
-
-  HOOF_INLINE float operator()(float w, float gradient, float &first, float &second) const {
-    float g = gradientScale * gradient;
-    first = fmaf(beta1, first, rest1 * g);
-    second = fmaf(beta2, second, rest2 * (g * g));
-    float step = first * correction1 / (sqrtf(second * correction2) + epsilon);
-    return fmaf(-rate, fmaf(decay, w, step), w);
-  }
-};
-
 template <class T>
-HOOF_INLINE void adamw(T *parameter, const float *gradient, float *first, float *second, float *master, i64 count, AdamW update) {
+HOOF_INLINE void adamw(T *parameter, const float *gradient, float *first, float *second, float *master, i64 count, AdamW update,
+                       Rounding rounding) {
   bool packed = takes_packets<4>(parameter) && takes_packets<4>(gradient) && takes_packets<4>(first) && takes_packets<4>(second) &&
                 takes_packets<4>(master);
   // 8 elements a thread: four arrays of 16 would take all registers.
@@ -29,10 +20,19 @@ HOOF_INLINE void adamw(T *parameter, const float *gradient, float *first, float 
     tile.load(m, first);
     tile.load(v, second);
 #pragma unroll
-    for (int i = 0; i < tile.count; i++) w[i] = update(w[i], g[i], m[i], v[i]);
+    for (int i = 0; i < tile.count; i++) {
+      float scaled = update.gradientScale * g[i];
+      m[i] = fmaf(update.beta1, m[i], update.rest1 * scaled);
+      v[i] = fmaf(update.beta2, v[i], update.rest2 * (scaled * scaled));
+      w[i] = update.moved(w[i], m[i], v[i]);
+    }
     tile.store(first, m);
     tile.store(second, v);
     if (master) tile.store(master, w);
+    else {
+#pragma unroll
+      for (int i = 0; i < tile.count; i++) w[i] = rounding.rounded<T>(w[i], tile.index(i));
+    }
     tile.store(parameter, w);
   };
   if (packed && (left >= lanes * 8 || left % 4 == 0)) {
@@ -43,13 +43,11 @@ HOOF_INLINE void adamw(T *parameter, const float *gradient, float *first, float 
   }
 }
 
-#define ADAMW(name, T)                                                                                                                \
-  HOOF_KERNEL __launch_bounds__(256) hoof_adamw_##name(                                                                               \
-      T *parameter, const float *gradient, float *first, float *second, float *master, i64 count, float rate, float beta1,            \
-      float beta2, float rest1, float rest2, float epsilon, float decay, float gradientScale, float correction1, float correction2) { \
-    adamw(parameter, gradient, first, second, master, count,                                                                          \
-          AdamW{rate, beta1, beta2, rest1, rest2, epsilon, decay, gradientScale, correction1, correction2});                          \
-  }                                                                                                                                   \
+#define ADAMW(name, T)                                                                                                   \
+  HOOF_KERNEL __launch_bounds__(256) hoof_adamw_##name(T *parameter, const float *gradient, float *first, float *second, \
+                                                       float *master, i64 count, HOOF_ADAMW_PARAMETERS) {                \
+    adamw(parameter, gradient, first, second, master, count, HOOF_ADAMW_ARGUMENTS);                                      \
+  }                                                                                                                      \
   HOOF_EXPORT(hoof_adamw_##name)
 ADAMW(f32, float)
 ADAMW(f16, f16)

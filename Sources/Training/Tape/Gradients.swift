@@ -42,18 +42,17 @@ public final class Gradients {
 
   /// Adds what did not come from a tape. gradient: f32, shaped like the parameter.
   public func add(_ gradient: Tensor, to parameter: Tensor) throws(BackendError) {
-    let sum = try sum(of: parameter)
-    sum.backend.add(sum, gradient, into: sum)
+    let (sum, beta) = try destination(of: parameter)
+    Tape.add(gradient, to: sum, beta)
   }
 
-  /// The tensor to add to: zero at first.
-  func sum(of parameter: Tensor) throws(BackendError) -> Tensor {
+  /// The tensor to add to, and the beta that makes an op do so: 0 before anything was added, when whatever lies there is to be overwritten.
+  func destination(of parameter: Tensor) throws(BackendError) -> (out: Tensor, beta: Float) {
     guard let entry = entries[Key(parameter)] else { preconditionFailure("gradients: nobody wants those of a \(parameter.shape)") }
-    if let gradient = entry.gradient { return gradient }
+    if let gradient = entry.gradient { return (gradient, 1) }
     let gradient = try Tensor(parameter.rows, parameter.columns, on: parameter.backend)
-    gradient.backend.fill(gradient, with: 0)
     entries[Key(parameter)]!.gradient = gradient
-    return gradient
+    return (gradient, 0)
   }
 
   /// L2 norm over all parameters: of one long vector.

@@ -143,7 +143,7 @@ public final class Tape {
   )? {
     switch slot.origin {
     case .constant: return nil
-    case .parameter(let parameter): return (try gradients.sum(of: parameter), 1)
+    case .parameter(let parameter): return try gradients.destination(of: parameter)
     case .record(let index):
       guard let gradient = records[index].gradient else {
         let out = try Tensor(slot.shape.rows, slot.shape.columns, dtype ?? records[index].gradientType, on: backend)
@@ -162,27 +162,32 @@ public final class Tape {
     to slots: [Slot], as dtype: DType, on backend: any ComputeBackend, _ op: ([Tensor]) -> Void
   ) throws(BackendError) {
     var written: [Tensor] = []
-    var sums: [(part: Tensor, sum: Tensor)] = []
+    var sums: [(part: Tensor, sum: Tensor, beta: Float)] = []
     for slot in slots {
       let destination = try destination(for: slot, on: backend, as: dtype)
-      if let destination, destination.beta == 0 {
+      if let destination, destination.beta == 0, destination.out.dtype == dtype {
         written.append(destination.out)
       } else {
         let part = try Tensor(slot.shape.rows, slot.shape.columns, dtype, on: backend)
         written.append(part)
-        if let destination { sums.append((part, destination.out)) }
+        if let destination { sums.append((part, destination.out, destination.beta)) }
       }
     }
     op(written)
-    for (part, sum) in sums { backend.add(sum, part, into: sum) }
+    for (part, sum, beta) in sums { Tape.add(part, to: sum, beta) }
+  }
+
+  /// - Parameter beta: 0 overwrites the sum.
+  static func add(_ part: Tensor, to sum: Tensor, _ beta: Float) {
+    if beta == 0 { sum.backend.copy(part, into: sum) } else { sum.backend.add(sum, part, into: sum) }
   }
 
   /// Adds a whole gradient, which is handed over where nothing is there yet.
   func pass(_ gradient: Gradient, to slot: Slot) throws(BackendError) {
     if case .record(let index) = slot.origin, records[index].gradient == nil {
       records[index].gradient = gradient
-    } else if let (sum, _) = try destination(for: slot, on: gradient.tensor.backend) {
-      sum.backend.add(sum, gradient.tensor, into: sum)
+    } else if let (sum, beta) = try destination(for: slot, on: gradient.tensor.backend) {
+      Tape.add(gradient.tensor, to: sum, beta)
     }
   }
 }

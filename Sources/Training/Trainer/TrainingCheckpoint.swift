@@ -88,7 +88,7 @@ public struct TrainingCheckpoint: Sendable {
 
   /// What is different in `other`, the run somebody wants to go on with, in words; nil when it is the same.
   public func difference(from other: JSON.Object) -> String? {
-    for name in run.names + other.names.filter({ run[$0] == nil }) where run[name] != other[name] {
+    for name in run.names + other.names.filter({ run[$0] == nil }) where run[name]?.text() != other[name]?.text() {
       func text(_ value: JSON?) -> String { value.map { $0.string ?? $0.text() } ?? "nothing" }
       return "its \(name) was \(text(run[name])), and is \(text(other[name])) now"
     }

@@ -57,7 +57,8 @@ extension Optimizer.Kind {
   /// Of one parameter.
   func bytes(ofMomentsFor shape: Shape) -> Int {
     switch self {
-    case .adamw: 8 * shape.count
+    case .adamw8bit where shape.count >= Optimizer.leastElements: 2 * shape.count + 8 * ((shape.count + 255) / 256)
+    case .adamw, .adamw8bit: 8 * shape.count
     }
   }
 }

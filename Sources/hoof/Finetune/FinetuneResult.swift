@@ -40,7 +40,10 @@ struct FinetuneResult {
       "optimizer": .string(plan.optimizer.kind.rawValue),
     ]
     if let part = target.description { entry["trained"] = .string(part) }
-    if let teacher { entry["teacher"] = .string("\(teacher.source.fingerprint()), \(teacher.description)") }
+    if let teacher {
+      entry["teacher"] = .string(teacher.source.fingerprint())
+      entry["distillation"] = .string(teacher.description)
+    }
     if !subject.isNew { entry["source"] = .string(subject.identity) }
     if let first = progress.firstLoss { entry["loss_before"] = .double(first) }
     if let loss = progress.smoothedLoss { entry["loss"] = .double(loss) }

@@ -82,6 +82,7 @@ struct FinetuneRun {
     do { try result.write(arguments) } catch {
       // The work is not to be lost because a disk is full.
       try? trainer.save(to: place.path, run: place.run)
+      if error is Interrupted { throw Interrupted(saved: place.saved(trainer.progress.step)) }
       throw error
     }
     place.remove()

@@ -1,0 +1,1 @@
+#include "adamw8.cu"
