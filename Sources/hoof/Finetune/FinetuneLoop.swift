@@ -144,9 +144,10 @@ private struct Warnings {
   mutating func about(_ report: StepReport, _ kind: TrainingKind, vocabulary: Int) -> [String] {
     var found: [String] = []
     let guessing = log(Double(vocabulary))
-    if report.step == 1, kind != .scratch, report.loss > 0.9 * guessing {
+    let first = report.parts?.crossEntropy ?? report.loss
+    if report.step == 1, kind != .scratch, first > 0.9 * guessing {
       found.append(
-        "the first loss is \(report.loss.fixed(2)), and guessing among \(vocabulary) tokens is \(guessing.fixed(2)): the model knows nothing "
+        "the first loss is \(first.fixed(2)), and guessing among \(vocabulary) tokens is \(guessing.fixed(2)): the model knows nothing "
           + "about these texts; a cut went too far, or the tokenizer is another model's")
     }
     if let usual = report.usualNorm, report.step > 5, report.gradientNorm > Warnings.spike * usual, spikes < Warnings.mostSpikes {
@@ -166,7 +167,8 @@ struct MemoryUse {
   init(on backend: any ComputeBackend) {
     if backend.usefulRows == nil {
       var usage = rusage()
-      getrusage(RUSAGE_SELF, &usage)
+      // Swift imports RUSAGE_SELF as another type than the function takes.
+      getrusage(0, &usage)
       bytes = usage.ru_maxrss * 1024
     } else {
       let memory = backend.memory()
