@@ -336,14 +336,14 @@ import json, statistics, sys
 work, peak = sys.argv[1], float(sys.argv[2])
 result = json.load(open(f"{work}/tuned.json"))
 steps = [entry for entry in map(json.loads, open(f"{work}/tuned.jsonl")) if "loss" in entry]
-speeds = [entry["tokens_per_second"] for entry in steps[2:]]
+speeds = [entry["tokens"] / entry["seconds"] for entry in steps[2:]]
 config = json.load(open(f"{work}/model/config.json"))
 c, heads, kv, d = config["hidden_size"], config["num_attention_heads"], config["num_key_value_heads"], config["head_dim"]
 layer = c * d * (2 * heads + 2 * kv) + 3 * c * config["intermediate_size"]
 weights = config["num_hidden_layers"] * layer + c * config["vocab_size"]
 speed = statistics.median(speeds)
 flops = 6 * weights * speed
-print(f"{result['backend']}: {speed:.0f} tokens/s, {4096 / speed:.3f} s a step, loss {steps[0]['loss']:.3f} to {steps[-1]['loss']:.3f}")
+print(f"{result['backend']}: {speed:.0f} tokens/s, {statistics.median(entry["seconds"] for entry in steps[2:]):.3f} s a step, loss {steps[0]['loss']:.3f} to {steps[-1]['loss']:.3f}")
 print(f"{flops / 1e12:.1f} TFLOP/s of model work" + (f": {100 * flops / peak:.1f} % of the measured peak, {peak / 1e12:.1f} TFLOP/s" if peak else ""))
 print(f"memory {result['memory'] / 2 ** 30:.1f} GiB")
 PYTHON
