@@ -104,7 +104,7 @@ struct FinetuneMethodsTests {
   func teacher() throws {
     let path = try cut()
     let words = ["--teacher", Example.model, "--schedule", "constant", "--batch", "10", "--warmup", "0"]
-    _ = try finetune(path, "out.hoof", words + ["--hidden-weight", "0.1"], steps: 8)
+    _ = try finetune(path, "out.hoof", words + ["--hidden-weight", "10"], steps: 8)
     let log = try folder.lines("out.log.jsonl")
     let (divergences, streams) = (log.compactMap { $0["kl"]?.double }, log.compactMap { $0["streams"]?.double })
     #expect(divergences.count == 8 && divergences[7] < 0.8 * divergences[0], "\(divergences)")
