@@ -74,7 +74,7 @@ struct CompareRun {
       let roster = try Roster([Contender(base: base)] + compared, base: model)
       let outcomes = try measure(roster, on: windows, backend)
       let otherOutcomes = try others.map { try measure(roster, on: $0, backend) }
-      let (plan, checks) = healing == nil ? (nil, nil) : try writings(roster, behind: windows)
+      let (plan, checks) = try healing == nil ? (nil, nil) : writings(roster, behind: windows)
       let speeds = try time(roster, timing)
       let rows = roster.rows {
         Roster.Figures(outcome: outcomes[$0], outOfDomain: otherOutcomes?[$0], generation: checks?[$0], speed: speeds[$0])
