@@ -2,7 +2,7 @@
 # Proves and measures the CUDA backend on a machine that has a GPU and nothing of ours: no Swift, no CUDA toolkit, no network.
 #
 # usage: gpu-check.sh pack DIR                       here: a static build, small models and data into DIR (under 64 MiB)
-#        DIR/gpu-check.sh run DIR OUT [PHASE…]       there: correctness, speed, peers (default: all); OUT gets one Markdown and JSON a phase
+#        DIR/gpu-check.sh run DIR OUT [PHASE…]       there: correctness, speed, peers, training (default: all); OUT gets one Markdown and JSON a phase
 #        gpu-check.sh report OUT…                    here again: joins the phases into benchmarks/results/<date>-<gpu>.md and .json
 #
 # Each phase ends within GPU_CHECK_SECONDS (default 570), each step within its own limit; a step that fails or is cut short is noted, and the
@@ -26,7 +26,8 @@ pack() {
   rm -rf "$out/hoof" "$out/models"
   mkdir -p "$out/models"
   strip -o "$out/hoof" "$HOOF"
-  cp benchmarks/gpu-check.sh benchmarks/compare_reports.py benchmarks/pytorch_ablation.py benchmarks/pytorch_peaks.py examples/prompts.txt "$out"
+  cp benchmarks/gpu-check.sh benchmarks/compare_reports.py benchmarks/pytorch_ablation.py benchmarks/pytorch_peaks.py \
+    benchmarks/pytorch_training.py examples/prompts.txt "$out"
   local model
   for model in examples/talespin-tiny ../shared/models/stories260K; do
     [ -d "$model" ] || continue
@@ -88,7 +89,7 @@ run() {
   mkdir -p "$2"
   kit=$(realpath "$1") out=$(realpath "$2")
   shift 2
-  [ $# -gt 0 ] || set -- correctness speed peers
+  [ $# -gt 0 ] || set -- correctness speed peers training
   export kit hoof=$kit/hoof backend=${GPU_CHECK_BACKEND:-cuda} shape=${GPU_CHECK_SHAPE:-llama-3.2-3b}
   # A place for 7 GB: memory where there is plenty, and outside of what is brought back.
   export work=${GPU_CHECK_WORK:-/tmp/gpu-check}
@@ -100,7 +101,7 @@ run() {
   card=$("$hoof" backends --json | sed -n 's/.*"device": *"cuda:0 (\(NVIDIA \)\{0,1\}\([^,]*\),.*/\2/p' | head -1)
   card=$(echo "${card:-$backend}" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9-')
   for phase in "$@"; do
-    case $phase in correctness | speed | peers) ;; *) usage ;; esac
+    case $phase in correctness | speed | peers | training) ;; *) usage ;; esac
     deadline=$(($(now) + ${GPU_CHECK_SECONDS:-570}))
     markdown=$out/$phase.md json=$out/$phase.json separator=
     {
@@ -147,6 +148,19 @@ peers() {
   step 150 "PyTorch with prefix sharing, all prompts in one batch" torch_study prefix 0
   step 120 "PyTorch, hooks, all prompts in one batch" torch_study batched "${GPU_CHECK_PARTS:-175}"
   step 150 "PyTorch, hooks, one prompt at a time" torch_study naive "${GPU_CHECK_PARTS:-28}"
+}
+
+training() {
+  step 60 "What is here" backends_and_smi
+  step 120 "The same ten steps on the CPU and on the device" training_agreement
+  step 60 "A run that was killed goes on to the same bytes" training_resume
+  step 120 "The made-up model" make_model
+  step 200 "All weights of the $shape shape, 8 x 512 tokens, 8-bit moments, no masters" fine_tune --optimizer adamw8bit --no-master
+  step 150 "The same with f32 moments and masters" fine_tune
+  step 150 "A LoRA adapter of rank 16" fine_tune --lora-rank 16
+  step 200 "800 steps on 200 short chats" fine_tune_chats
+  step 200 "PyTorch: transformers, flash attention, checkpointing, 8-bit moments" torch_training --optimizer adamw8bit
+  step 200 "PyTorch: the same with fused AdamW" torch_training --optimizer fused
 }
 
 # ---------------------------------------------------------------------------------------------- steps, run in a shell each
@@ -260,11 +274,109 @@ if worst is not None:
 PYTHON
 }
 
+# Texts of 512 bytes, which the made-up model counts as tokens; more than any run here reads.
+training_texts() {
+  tr -d '\n' <"$kit/prompts-64.txt" | fold -w 511 | awk 'length == 511 { line[n++] = $0 }
+    END { for (i = 0; i < 64; i++) printf "{\"text\": \"%s\"}\n", line[i % n] }' >"$work/texts.jsonl"
+}
+
+# Losses of ten steps of a small model: on the CPU, and on the device in each precision.
+training_agreement() {
+  local model precision place
+  model=$(ls -d "$kit"/models/* | head -1)
+  ten() {
+    "$hoof" finetune "$model" --data "$kit/prompts.txt" --steps 10 --lr 1e-4 --schedule constant --warmup 0 --seed 1 --f32 --force --quiet \
+      -o "$work/ten-$1-$2.hoof" --log "$work/ten-$1-$2.jsonl" --backend "$1" --precision "$2" >/dev/null
+  }
+  ten cpu f32 || return
+  for precision in f32 tf32 bf16; do
+    [ "$backend$precision" != cputf32 ] || continue
+    place=$backend
+    ten "$place" "$precision" || return
+    "$python" - "$work/ten-cpu-f32.jsonl" "$work/ten-$place-$precision.jsonl" "$place $precision" <<'PYTHON' || return
+import json, sys
+ours, theirs = ([json.loads(line) for line in open(path)] for path in sys.argv[1:3])
+pairs = [(a["loss"], b["loss"]) for a, b in zip(ours, theirs) if "loss" in a and "loss" in b]
+worst = max(abs(b / a - 1) for a, b in pairs)
+limit = 1e-4 if sys.argv[3].endswith(" f32") else 1e-2
+print(f"{sys.argv[3]}: {len(pairs)} losses, greatest relative difference {worst:.1e}, limit {limit:.0e}")
+raise SystemExit(len(pairs) != 10 or not worst <= limit)
+PYTHON
+  done
+}
+
+training_resume() {
+  local model run sums
+  model=$(ls -d "$kit"/models/* | head -1)
+  tune() {
+    "$hoof" finetune "$model" --data "$kit/prompts.txt" --steps 200 --lr 1e-4 --seed 1 --save-every 20 --backend "$backend" --quiet \
+      -o "$work/kill-$1.hoof" "${@:2}" >/dev/null
+  }
+  rm -f "$work"/kill-*
+  tune whole || return
+  tune killed & local pid=$!
+  while [ ! -f "$work/kill-killed.hoof.checkpoint" ] && kill -0 $pid 2>/dev/null; do sleep 0.05; done
+  pkill -9 -P $pid 2>/dev/null; kill -9 $pid 2>/dev/null; wait $pid 2>/dev/null
+  [ ! -f "$work/kill-killed.hoof" ] || echo "it was done before the kill"
+  [ -f "$work/kill-killed.hoof" ] || tune killed --resume || return
+  cmp "$work/kill-whole.hoof" "$work/kill-killed.hoof" && echo "the same bytes"
+}
+
+# fine_tune OPTIONS…: steps of 8 x 512 tokens: seconds, tokens/s, share of the measured peak (6 FLOP per weight and token), memory.
+fine_tune() {
+  training_texts
+  local steps=${GPU_CHECK_STEPS:-12} peak
+  "$hoof" finetune "$work/model" --data "$work/texts.jsonl" --max-tokens 512 --no-bos --batch 8 --steps "$steps" --lr 1e-6 --save-every 0 \
+    --backend "$backend" --force -o "$work/tuned.hoof" --log "$work/tuned.jsonl" --json "$@" >"$work/tuned.json" || return
+  rm -f "$work/tuned.hoof"
+  peak=$("$hoof" bench --ops --backend "$backend" --filter "${GPU_CHECK_PEAK:-matmul [2048, 3072]·[3072, 3072]}" --seconds 0.2 --quiet --json |
+    grep -o '"\(bf16\|sgemm\)_flops_per_second": *[0-9.e+]*' | sed 's/.*: *//' | sort -g | tail -1)
+  "$python" - "$work" "${peak:-0}" <<'PYTHON'
+import json, statistics, sys
+work, peak = sys.argv[1], float(sys.argv[2])
+result = json.load(open(f"{work}/tuned.json"))
+steps = [entry for entry in map(json.loads, open(f"{work}/tuned.jsonl")) if "loss" in entry]
+speeds = [entry["tokens"] / entry["seconds"] for entry in steps[2:]]
+config = json.load(open(f"{work}/model/config.json"))
+c, heads, kv, d = config["hidden_size"], config["num_attention_heads"], config["num_key_value_heads"], config["head_dim"]
+layer = c * d * (2 * heads + 2 * kv) + 3 * c * config["intermediate_size"]
+weights = config["num_hidden_layers"] * layer + c * config["vocab_size"]
+speed = statistics.median(speeds)
+flops = 6 * weights * speed
+print(f"{result['backend']}: {speed:.0f} tokens/s, {statistics.median(entry["seconds"] for entry in steps[2:]):.3f} s a step, loss {steps[0]['loss']:.3f} to {steps[-1]['loss']:.3f}")
+print(f"{flops / 1e12:.1f} TFLOP/s of model work" + (f": {100 * flops / peak:.1f} % of the measured peak, {peak / 1e12:.1f} TFLOP/s" if peak else ""))
+print(f"memory {result['memory'] / 2 ** 30:.1f} GiB")
+PYTHON
+}
+
+# What teaching a 3B model a trade takes: 200 chats of about 100 tokens, 800 steps of one each.
+fine_tune_chats() {
+  tr -d '\n' <"$kit/prompts-64.txt" | fold -w 100 | awk 'length == 100 { line[n++] = $0 } END { for (i = 0; i < 200; i++)
+    printf "{\"prompt\": \"%s\", \"completion\": \"%s\"}\n", substr(line[i % n], 1, 20), substr(line[(i + 7) % n], 1, 80) }' >"$work/chats.jsonl"
+  local start
+  start=$(date +%s.%N)
+  "$hoof" finetune "$work/model" --data "$work/chats.jsonl" --batch 1 --steps "${GPU_CHECK_CHATS:-800}" --lr 5e-6 --optimizer adamw8bit --save-every 0 \
+    --backend "$backend" --force -o "$work/tuned.hoof" || return
+  rm -f "$work/tuned.hoof"
+  echo "$(date +%s.%N) $start" | awk '{ printf "%.1f s, loading and writing included\n", $1 - $2 }'
+}
+
+# torch_training OPTIONS…: the same step in PyTorch, beside our last one of this phase.
+torch_training() {
+  [ -n "$torch" ] || { echo "$python has no torch"; return 125; }
+  "$python" -c 'import transformers' 2>/dev/null || { echo "$python has no transformers"; return 125; }
+  local device=cuda attention=sdpa
+  [ "$backend" = cuda ] || device=cpu
+  "$python" -c 'import flash_attn' 2>/dev/null && attention=flash_attention_2
+  "$python" "$kit/pytorch_training.py" "$work/model" --random --batch 8 --tokens 512 --steps "${GPU_CHECK_STEPS:-10}" --device $device \
+    --dtype "${GPU_CHECK_DTYPE:-bf16}" --attention $attention --checkpoint "$@"
+}
+
 # -------------------------------------------------------------------------------------------------------------- report
 report() {
   [ $# -ge 1 ] || usage
   local folder=$(dirname "$0")/results name files=() part
-  for part in "$@"; do for phase in correctness speed peers; do [ ! -f "$part/$phase.json" ] || files+=("$part/$phase"); done; done
+  for part in "$@"; do for phase in correctness speed peers training; do [ ! -f "$part/$phase.json" ] || files+=("$part/$phase"); done; done
   [ ${#files[@]} -gt 0 ] || { echo "no results of 'run' in $*" >&2; exit 1; }
   name=$(sed -n '1s/.*"date": "\([^"]*\)", "gpu": "\([^"]*\)".*/\1-\2/p' "${files[0]}.json")
   for part in "${files[@]}"; do cat "$part.md"; done >"$folder/$name.md"

@@ -52,7 +52,7 @@ package func readFile(_ path: String, limit: Int) throws(FormatError) -> [UInt8]
 
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
-func isFolder(_ path: String) -> Bool {
+package func isFolder(_ path: String) -> Bool {
   var status = stat()
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }

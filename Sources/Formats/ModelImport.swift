@@ -75,7 +75,8 @@ public struct ModelImport: Sendable {
     precondition(rebuilt == nil || adapter == nil, "import: an adapter into a rebuilt model")
     var merge = try adapter.map { (adapter) throws(FormatError) in try AdapterMerge(adapter, into: source) }
     var types = TypeChoice(wanted: matrixType, source: source, isRebuilt: rebuilt != nil)
-    let selection = try Selection(cut, of: source, mergesMaps: types.made == .f32)
+    // An adapter's products belong to matrices as they are stored: maps stay beside those.
+    let selection = try Selection(cut, of: source, mergesMaps: types.made == .f32 && adapter == nil)
     let config = rebuilt?.config ?? selection.config
     precondition(config.layers.count == selection.layers.count, "import: a rebuilt model of \(config.layers.count) layers")
     self.source = source

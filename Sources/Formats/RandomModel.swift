@@ -50,7 +50,7 @@ public enum RandomModel {
     precondition(dtype.isDense && dtype != .i32 && shards > 0 && threads > 0, "random model: \(dtype.name), \(shards) shards")
     precondition(Set(config.layers.map { [$0.queryHeads, $0.keyHeads, $0.intermediateSize] }).count == 1, "random model: layers differ")
     if mkdir(folder, 0o777) != 0, errno != EEXIST { throw FormatError(folder, nil, "cannot be made: \(systemReason(errno))") }
-    try writeJSON(huggingFaceJSON(config, dtype: dtype), to: folder + "/config.json")
+    try writeJSON(config.huggingFaceJSON(dtype: dtype), to: folder + "/config.json")
     let tensors = config.tensorShapes
     let perShard = (tensors.count + shards - 1) / shards
     var weightMap: JSON.Object = [:]
@@ -72,21 +72,6 @@ public enum RandomModel {
     let output = try OutputFile(path: path, byteCount: bytes.count, replacing: true)
     try output.write(bytes, at: 0)
     try output.commit(synced: false)
-  }
-
-  private static func huggingFaceJSON(_ config: LlamaConfig, dtype: DType) -> JSON {
-    let layer = config.layers[0]
-    var object = config.json.object!
-    for name in ["query_heads", "key_value_heads", "intermediate_sizes", "eos_token_ids"] { object[name] = nil }
-    object["architectures"] = ["LlamaForCausalLM"]
-    object["model_type"] = "llama"
-    object["hidden_act"] = "silu"
-    object["num_attention_heads"] = .int(layer.queryHeads)
-    object["num_key_value_heads"] = .int(layer.keyHeads)
-    object["intermediate_size"] = .int(layer.intermediateSize)
-    object["eos_token_id"] = .array(config.eosTokens.map { .int($0) })
-    object["dtype"] = dtype == .f32 ? "float32" : dtype == .f16 ? "float16" : "bfloat16"
-    return .object(object)
   }
 
   private static let chunk = 1 << 18

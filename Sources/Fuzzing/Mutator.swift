@@ -1,3 +1,5 @@
+import TensorCore
+
 /// Changes valid inputs into almost valid ones. What comes out depends on seed and index alone, so that a crash can be repeated.
 public struct Mutator: Sendable {
   private let seeds: [[UInt8]]
@@ -10,7 +12,7 @@ public struct Mutator: Sendable {
   }
 
   public func input(_ index: Int) -> [UInt8] {
-    var random = SplitMix64(state: seed ^ UInt64(index) &* 0x9e37_79b9_7f4a_7c15)
+    var random = SplitMix64(seed: seed ^ UInt64(index) &* 0x9e37_79b9_7f4a_7c15)
     var bytes = seeds[random.below(seeds.count)]
     for _ in 0..<(1 + random.below(4)) { mutate(&bytes, &random) }
     return bytes
@@ -61,17 +63,6 @@ public struct Mutator: Sendable {
   }
 }
 
-/// Steele, Lea and Flood's generator: one number in, well-mixed numbers out.
-struct SplitMix64 {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var bits = state
-    bits = (bits ^ bits >> 30) &* 0xbf58_476d_1ce4_e5b9
-    bits = (bits ^ bits >> 27) &* 0x94d0_49bb_1331_11eb
-    return bits ^ bits >> 31
-  }
-
-  mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+extension SplitMix64 {
+  fileprivate mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }

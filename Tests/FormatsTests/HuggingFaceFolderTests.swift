@@ -81,3 +81,42 @@ struct HuggingFaceFolderTests {
     }
   }
 }
+
+@Suite("Writing Hugging Face folders")
+struct HuggingFaceFolderWriteTests {
+  @Test(
+    "a written folder is the model again: config, weights, tokenizer, template",
+    .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)),
+    arguments: ["stories260K", "talespin-tiny"])
+  func roundTrip(name: String) throws {
+    let folder = try TemporaryFolder()
+    let source = try ModelSource.open(path: SharedData.path("models/\(name)"))
+    try ModelImport(source).write(toFolder: folder.file("out"))
+    let copy = try ModelSource.open(path: folder.file("out"))
+    #expect(copy.config == source.config && copy.tokenizer == source.tokenizer && copy.chatTemplate == source.chatTemplate)
+    for (name, tensor) in source.tensors { #expect(copy.tensors[name]?.bytes.elementsEqual(tensor.bytes) == true, "\(name)") }
+    #expect(throws: FormatError.self) { try ModelImport(source).write(toFolder: folder.file("out")) }
+    try ModelImport(source, matrixType: .f32).write(toFolder: folder.file("out"), replacing: true)
+    #expect(try ModelSource.open(path: folder.file("out")).tensors.values.allSatisfy { $0.dtype == .f32 })
+  }
+
+  @Test("what the format cannot hold is refused before anything is written")
+  func refusals() throws {
+    let folder = try SmallModels.folder(SmallModels.config, .f32)
+    let source = try ModelSource.open(path: folder.path)
+    for (plan, message) in [
+      (try ModelImport(source, matrixType: .q8_0), "block-quantised"),
+      (try ModelImport(source, cut: .init(keepLayers: [0, 1], keepNeurons: [1: Array(0..<32)], method: "x")), "other sizes than layer 0"),
+      (
+        try ModelImport(source, cut: .init(keepLayers: [0, 1], patches: [1: .diagonal(Array(repeating: 1, count: 64))], method: "x")),
+        "patch"
+      ),
+    ] {
+      do throws(FormatError) {
+        try plan.write(toFolder: folder.file("out"))
+        Issue.record("written")
+      } catch { #expect(error.description.contains(message), "\(error)") }
+      #expect(!folder.names().contains("out"))
+    }
+  }
+}

@@ -115,6 +115,21 @@ struct TrainingDataTests {
     #expect(tokenizer.encode(prompt + answer, template: false) != parts[0] + parts[1])
   }
 
+  @Test("a text that brings its begin and end tokens gets no second ones, and blanks behind the last answer make no example too long")
+  func ownTokens() throws {
+    for (own, plain) in [
+      (#"{"text": "<|begin_of_text|>Once upon<|end_of_text|>"}"#, #"{"text": "Once upon"}"#),
+      (#"{"prompt": "<|begin_of_text|>Once", "completion": " upon<|end_of_text|>"}"#, #"{"prompt": "Once", "completion": " upon"}"#),
+    ] {
+      for scores in TrainingData.Options.Scores.allCases {
+        #expect(try read(own, scores: scores).examples == read(plain, scores: scores).examples)
+      }
+    }
+    let length = try read(Self.talk, format: .zephyr).tokens
+    #expect(try read(Self.talk, format: .zephyr, maxTokens: length).cutCount == 0)
+    #expect(try read(Self.talk, format: .zephyr, maxTokens: length - 1).cutCount == 1)
+  }
+
   @Test("instructions stand in the prompt of Alpaca, or in the chat template where there is one")
   func instructions() throws {
     let tokenizer = try tokenizer()

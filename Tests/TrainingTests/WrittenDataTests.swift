@@ -113,7 +113,10 @@ struct WrittenDataTests {
     for (text, reason) in [
       (#"{"messages": [{"role": "assistant", "content": "a"}]}"#, "line 1: no user's message stands before the answer"),
       (#"{"messages": [{"role": "gpt", "content": "a"}, {"role": "user", "content": "a"}]}"#, "line 1: message 0 is of 'gpt'"),
-      (#"{"prompt": "\#(String(repeating: "a b ", count: 200))"}"#, "no prompt leaves room for an answer within 256 tokens; raise --max-tokens"),
+      (
+        #"{"prompt": "\#(String(repeating: "a b ", count: 200))"}"#,
+        "no prompt leaves room for an answer within 256 tokens; raise --max-tokens"
+      ),
     ] {
       let error = #expect(throws: FormatError.self) { try write(text) }
       #expect(error?.description.contains(reason) == true, "\(String(describing: error))")

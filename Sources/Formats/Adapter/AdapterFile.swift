@@ -126,6 +126,9 @@ public struct AdapterFile: Sendable {
 extension ModelSource {
   /// Fingerprint of the model as far as its weights are the same but for their types: that of the source it was converted from, or its own.
   public func identity() -> String { origin ?? fingerprint() }
+
+  /// Whether it is a folder as transformers saves it, not a .hoof file.
+  public var isHuggingFaceFolder: Bool { isFolder(path) }
 }
 
 /// Where an adapter's matrices lie in their file.

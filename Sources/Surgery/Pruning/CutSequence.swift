@@ -1,4 +1,5 @@
 import JSON
+import TensorCore
 
 /// What a method would cut, for every amount. The driver (`Pruner`) asks for ever more until a budget is met or a limit crossed.
 /// A new method conforms to this and gets its line in `Pruner.sequence`.
@@ -62,14 +63,8 @@ struct RankedCuts: CutSequence {
   /// Fisher and Yates' shuffle with SplitMix64: the same seed gives the same order on every machine.
   static func shuffled(_ candidates: Range<Int>, seed: Int) -> [Int] {
     var order = Array(candidates)
-    var state = UInt64(truncatingIfNeeded: seed)
-    for last in stride(from: order.count - 1, to: 0, by: -1) {
-      state &+= 0x9e37_79b9_7f4a_7c15
-      var bits = state
-      bits = (bits ^ bits >> 30) &* 0xbf58_476d_1ce4_e5b9
-      bits = (bits ^ bits >> 27) &* 0x94d0_49bb_1331_11eb
-      order.swapAt(last, Int((bits ^ bits >> 31) % UInt64(last + 1)))
-    }
+    var numbers = SplitMix64(seed: UInt64(truncatingIfNeeded: seed))
+    for last in stride(from: order.count - 1, to: 0, by: -1) { order.swapAt(last, Int(numbers.next() % UInt64(last + 1))) }
     return order
   }
 

@@ -54,11 +54,11 @@ public final class Adapter: Sendable {
     let settings = AdapterSettings(
       rank: options.rank, alpha: options.alpha, dropout: options.dropout, rankStabilized: options.rankStabilized,
       targets: AdapterTargets(options.targets))
-    var random = UniformStream(seed: seed)
+    var random = SplitMix64(seed: seed)
     try self.init(for: model, settings) { (part, layer, weight) throws(BackendError) in
       guard options.targets.contains(part) else { return nil }
       let bound = 1 / Float(weight.columns).squareRoot()
-      let a = (0..<options.rank * weight.columns).map { _ in random.next() * bound }
+      let a = (0..<options.rank * weight.columns).map { _ in (Float(random.next() >> 40) * 0x1p-23 - 1) * bound }
       return AdapterMatrices(
         layer: layer, part: part, rank: options.rank, a: a, b: Array(repeating: 0, count: weight.rows * options.rank))
     }
@@ -125,10 +125,11 @@ public final class Adapter: Sendable {
 
   /// Writes a folder that PEFT and `AdapterFile` read (`AdapterFile.write`).
   /// - Parameters:
-  ///   - source: what the model was loaded from; the file says so.
+  ///   - source: what the model was loaded from; the file says so, with its path where PEFT can load that.
   ///   - replacing: whether an adapter may be there already.
   public func write(to folder: String, for source: ModelSource, replacing: Bool = false) throws {
-    try AdapterFile.write(matrices(), settings, base: source.identity(), baseName: source.path, to: folder, replacing: replacing)
+    try AdapterFile.write(
+      matrices(), settings, base: source.identity(), baseName: source.isHuggingFaceFolder ? source.path : nil, to: folder, replacing: replacing)
   }
 }
 
@@ -145,16 +146,5 @@ extension DecoderLayer {
     case .down: mlp?.down
     case .patch, .attentionNorm, .attentionShortcut, .mlpNorm, .mlpShortcut: nil
     }
-  }
-}
-
-/// Uniform numbers within ±1 (SplitMix64): the same seed gives the same ones on every machine.
-private struct UniformStream {
-  private var state: UInt64
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> Float {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    return Float(DropoutStream.mixed(state) >> 40) * 0x1p-23 - 1
   }
 }

@@ -15,11 +15,7 @@ struct LowRankUpdate {
     let keeping: Float
     let seed: UInt64
 
-    func dropped(_ x: Tensor, into out: Tensor) throws(BackendError) {
-      let threshold = UInt64(Double(keeping) * 0x1p64.nextDown)
-      let mask = (0..<x.shape.count).map { DropoutStream.mixed(seed &+ UInt64($0)) <= threshold ? 1 / keeping : 0 }
-      x.backend.multiply(x, try Tensor(mask, rows: x.rows, columns: x.columns, on: x.backend), into: out)
-    }
+    func dropped(_ x: Tensor, into out: Tensor) { x.backend.dropout(x, keeping: keeping, seed: seed, into: out) }
   }
 
   /// x [N, in] is an activation.
@@ -54,7 +50,7 @@ struct LowRankUpdate {
     guard let noise else { return backend.matmul(dHidden, pair.a.tensor, transpose: .none, beta: beta, into: dx) }
     let part = try dx.like()
     backend.matmul(dHidden, pair.a.tensor, transpose: .none, beta: 0, into: part)
-    try noise.dropped(part, into: beta == 0 ? dx : part)
+    noise.dropped(part, into: beta == 0 ? dx : part)
     if beta != 0 { backend.add(dx, part, into: dx) }
   }
 
@@ -65,7 +61,7 @@ struct LowRankUpdate {
   private static func dropped(_ x: Tensor, by noise: Noise?) throws(BackendError) -> Tensor {
     guard let noise else { return x }
     let out = try x.like()
-    try noise.dropped(x, into: out)
+    noise.dropped(x, into: out)
     return out
   }
 }

@@ -7,9 +7,9 @@ import Tokenization
 /// A text is tokenised part by part, cut where an answer begins and where it ends, so that no token lies across such a border. That is what
 /// happens when the model is used: the prompt is tokenised, and the model goes on behind it with a token of its own. Tokenising the whole and
 /// marking tokens by their offsets, as TRL's `assistant_only_loss` does with the tokenizer's `char_to_token`, gives the same ids wherever no
-/// merge crosses the border (so with the four chat templates, whose answers begin behind a line end or a space and end with a token of
-/// their own); where one does, it would train on a token that the model never gets to write. LLaMA-Factory tokenises part by part
-/// too, but each part as a text of its own, which gives SentencePiece models a space too many.
+/// merge crosses the border: with the four chat templates, unless an answer begins with a line end. Where one does, it would train on a token
+/// that the model never gets to write. LLaMA-Factory tokenises part by part too, but each part as a text of its own, which gives SentencePiece
+/// models a space too many.
 struct ExampleMaker {
   let path: String
   let tokenizer: Tokenizer
@@ -96,12 +96,14 @@ struct ExampleMaker {
   }
 
   /// One example of groups that are tokenised each as a text of its own.
-  /// - Parameter end: what is written behind each group; nil where the text has its end tokens already.
+  /// - Parameters:
+  ///   - begin: what stands in front, unless the text brings it along, as one does that went through a chat template before.
+  ///   - end: what is written behind each group; nil where the text has its end tokens already.
   private func answered(
     _ groups: [[ChatTemplate.Part]], begin: [Int32], end: Int32?, _ place: String
   ) throws(FormatError) -> (examples: [TrainingExample], isCut: Bool) {
-    var ids = begin
-    var isScored = begin.map { _ in false }
+    var ids: [Int32] = []
+    var isScored: [Bool] = []
     for group in groups {
       for (part, partIDs) in zip(group, tokenizer.encode(parts: group.map(\.text))) {
         ids += partIDs
@@ -112,10 +114,14 @@ struct ExampleMaker {
         isScored.append(true)
       }
     }
-    if !isScored.isEmpty { isScored[0] = false }
+    if !ids.starts(with: begin) {
+      ids = begin + ids
+      isScored = begin.map { _ in false } + isScored
+    }
+    for index in 0..<min(max(1, begin.count), ids.count) { isScored[index] = false }
     try check(ids, place)
-    guard isScored.contains(true) else { throw FormatError(path, place, "has no token that could be scored") }
-    let isLong = ids.count > options.maxTokens
+    guard let needed = isScored.lastIndex(of: true) else { throw FormatError(path, place, "has no token that could be scored") }
+    let isLong = needed >= options.maxTokens
     if isLong, options.long == .drop { return ([], false) }
     guard let last = isScored.prefix(options.maxTokens).lastIndex(of: true) else { return ([], false) }
     return ([TrainingExample(ids: Array(ids[...last]), isScored: Array(isScored[...last]), place: place)], isLong)
@@ -126,6 +132,7 @@ struct ExampleMaker {
   private func pieces(of text: String, _ place: String) throws(FormatError) -> (examples: [TrainingExample], isCut: Bool) {
     guard text.contains(where: { !$0.isWhitespace }) else { throw FormatError(path, place, "the text is empty") }
     var ids = tokenizer.encode(text, template: false)
+    if ids.starts(with: begin) { ids.removeFirst(begin.count) }
     if let end, ids.last != end { ids.append(end) }
     try check(begin + ids, place)
     let context = max(1, begin.count)

@@ -93,11 +93,15 @@ extension ExampleMaker {
     return WritingTask(try ids(messages), question: question, end: end, .conversation(messages), place)
   }
 
-  private func plainIDs(_ text: String) -> [Int32] { begin + tokenizer.encode(text, template: false) }
+  private func plainIDs(_ text: String) -> [Int32] {
+    let ids = tokenizer.encode(text, template: false)
+    return ids.starts(with: begin) ? ids : begin + ids
+  }
 
   /// The first ids of a text, and as many more as it takes not to stop inside a character.
   private func leadingIDs(of text: String, _ lead: Int) -> [Int32] {
-    let ids = tokenizer.encode(text, template: false)
+    var ids = tokenizer.encode(text, template: false)
+    if ids.starts(with: begin) { ids.removeFirst(begin.count) }
     var count = min(lead, ids.count)
     while count < ids.count, String(validating: ids[..<count].flatMap(tokenizer.decodeBytes), as: UTF8.self) == nil { count += 1 }
     return Array(ids[..<count])

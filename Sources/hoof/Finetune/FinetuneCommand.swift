@@ -45,7 +45,7 @@ extension Command {
 
   private static let subject: [CommandOption] = [
     CommandOption("data", .string, placeholder: "FILE", help: "the examples"),
-    .output("the .hoof file to write; for an adapter also a folder, which PEFT reads"),
+    .output("the .hoof file to write, or FOLDER/ in the format of Hugging Face; an adapter alone goes to a folder that PEFT reads"),
     CommandOption(
       "init", .string, placeholder: "CONFIG", help: "train a new model of this config.json, from random weights (normal, deviation 0.02)"),
     CommandOption("tokenizer", .string, placeholder: "FILE", help: "with --init: its tokenizer.json"),

@@ -49,9 +49,11 @@ struct FinetuneData {
           path: arguments.string("data")!, tokenizer: tokenizer, config: source.config, format: format, options: options)
         (self.data, path, sha256, read) = (data, data.path, data.sha256, data.examples)
       }
-      heldOutData = try arguments.string("eval-data").map {
-        try TrainingData(path: $0, tokenizer: tokenizer, config: source.config, format: format, options: options)
+      var other: TrainingData?
+      if let path = arguments.string("eval-data") {
+        other = try TrainingData(path: path, tokenizer: tokenizer, config: source.config, format: format, options: options)
       }
+      heldOutData = other
     } catch let error as FormatError {
       throw CommandError(error.description)
     }

@@ -8,16 +8,24 @@ import Training
 enum FinetuneOutput {
   /// A .hoof file, with the adapter merged where one was trained.
   case model(String)
+  /// A Hugging Face folder: a name that ends in a slash, or a folder that is there.
+  case folder(String)
   /// A folder that PEFT reads.
   case adapter(String)
 
   init(_ path: String, _ arguments: Arguments) {
-    self = AdapterRequest.isMade(arguments) && !path.hasSuffix(".hoof") ? .adapter(path) : .model(path)
+    if path.hasSuffix(".hoof") {
+      self = .model(path)
+    } else if AdapterRequest.isMade(arguments) {
+      self = .adapter(path)
+    } else {
+      self = path.hasSuffix("/") || isFolder(path) ? .folder(path) : .model(path)
+    }
   }
 
   var path: String {
     switch self {
-    case .model(let path), .adapter(let path): path
+    case .model(let path), .folder(let path), .adapter(let path): path
     }
   }
 
@@ -31,6 +39,11 @@ enum FinetuneOutput {
   func check(beside others: [String], inputs: [String], force: Bool) throws(CommandError) {
     switch self {
     case .model(let path): try checkOutputs([path] + others, inputs: inputs, force: force)
+    case .folder(let folder):
+      try checkOutputs(others, inputs: inputs, force: force)
+      if access(folder + "/config.json", F_OK) == 0, !force {
+        throw CommandError("a model is there already", at: folder, advice: "--force replaces it")
+      }
     case .adapter(let folder):
       try checkOutputs(others, inputs: inputs, force: force)
       if AdapterFile.isAdapter(folder), !force {
@@ -47,6 +60,14 @@ enum FinetuneOutput {
     switch self {
     case .adapter(let folder):
       do { try trainee.adapter!.write(to: folder, for: source, replacing: arguments.has("force")) } catch let error as FormatError {
+        throw CommandError(error.description)
+      }
+    case .folder(let folder):
+      let model = ModelImport(source, matrixType: matrixType, retrained: .init(rows: trainee.rows, history: history))
+      do throws(FormatError) {
+        try model.write(toFolder: folder, replacing: arguments.has("force")) { _, _ in !Interrupt.isRequested }
+      } catch {
+        if Interrupt.isRequested { throw Interrupted(saved: "the model was not written") }
         throw CommandError(error.description)
       }
     case .model(let path):
