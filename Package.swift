@@ -84,6 +84,13 @@ let package = Package(
         "TensorTesting",
       ]),
 
+    .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
+    .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "BackendCUDA", "CKernels", "JSON", "TestSupport"]),
+    .testTarget(name: "CUDAEmulatorTests", dependencies: ["TestSupport"]),
+    .testTarget(name: "CUDATests", dependencies: ["BackendCUDA", "CKernels", "TensorCore", "TensorTesting", "TestSupport"]),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TensorTesting"]),
+    .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
@@ -93,11 +100,11 @@ let package = Package(
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(
+      name: "EvaluationTests", dependencies: ["Evaluation", "Formats", "Tokenization", "JSON", "BackendCPU", "TestSupport"]),
+    .testTarget(
       name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x,
   cxxLanguageStandard: .cxx17
 )
-
-// FILTERED
