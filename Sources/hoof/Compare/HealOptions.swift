@@ -61,7 +61,7 @@ struct HealOptions {
   func rate(_ kind: Healing.Kind) -> Double { rates[kind] ?? HealOptions.usualRates[kind] ?? 0 }
 
   /// What recovered most of talespin-15m without three layers, see benchmarks/results; large models want less.
-  private static let usualRates: [Healing.Kind: Double] = [.tunedPatch: 1e-3, .lora: 2e-3, .sft: 3e-4, .distill: 1e-3]
+  private static let usualRates: [Healing.Kind: Double] = [.tunedPatch: 1e-3, .lora: 1e-3, .sft: 5e-5, .distill: 2e-4]
 
   /// "sft:1e-5,lora:1e-4", or one rate for all
   private static func rates(_ text: String?, _ refuse: (String) -> UsageError) throws(UsageError) -> [Healing.Kind: Double] {
