@@ -51,7 +51,7 @@ struct ReferenceSteps {
     let run = try #require(runs.first { $0["name"]?.string == name })
     func lists(_ field: String) -> [[Int]] { run[field]?.array?.map { $0.array?.compactMap(\.int) ?? [] } ?? [] }
     examples = zip(lists("input_ids"), lists("labels")).enumerated().map { index, pair in
-      TrainingExample(ids: pair.0.map(Int32.init), isScored: pair.1.map { $0 >= 0 }, place: "example \(index)")
+      TrainingExample(ids: pair.0.map(Int32.init), isScored: [false] + pair.1.dropFirst().map { $0 >= 0 }, place: "example \(index)")
     }
     losses = run["loss_before_each_step"]?.array?.compactMap(\.double) ?? []
     norms = run["grad_norm_before_each_step"]?.array?.compactMap(\.double) ?? []

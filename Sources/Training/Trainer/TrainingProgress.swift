@@ -80,8 +80,8 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .diverged(let step, let loss, let norm):
-      "training diverged at step \(step): the \(loss.isFinite ? "gradient's norm is \(norm)" : "loss is \(loss)"); weights are those of step "
-        + "\(step - 1)"
+      "training diverged at step \(step): the \(loss.isFinite ? "gradient's norm" : "loss") is "
+        + "\((loss.isFinite ? norm : loss).isNaN ? "not a number" : "infinite"); weights are those of step \(step - 1)"
     case .nothingScored(let step): "no token of step \(step) is scored: nothing to learn from"
     }
   }

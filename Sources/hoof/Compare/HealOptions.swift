@@ -1,3 +1,4 @@
+import Formats
 import Surgery
 import Terminal
 
@@ -49,6 +50,12 @@ struct HealOptions {
   }
 
   func maxTokens(context: Int) -> Int { maxTokens ?? min(HealOptions.usualTokens, context) }
+
+  /// Models that every cut becomes beside itself.
+  var count: Int { kinds.count { $0 != .none } }
+
+  /// Of the one model that is trained at a time, at most: its values in 32 bits, their gradients, and two moments.
+  func trainingBytes(_ base: ModelSource) -> Int { kinds.contains(where: \.isTrained) ? 16 * base.sizes.parameters : 0 }
 
   /// Peak learning rate.
   func rate(_ kind: Healing.Kind) -> Double { rates[kind] ?? HealOptions.usualRates[kind] ?? 0 }
