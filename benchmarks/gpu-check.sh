@@ -308,8 +308,9 @@ PYTHON
 training_resume() {
   local model run sums
   model=$(ls -d "$kit"/models/* | head -1)
+  # Without cuBLAS, so that every run adds in one order.
   tune() {
-    "$hoof" finetune "$model" --data "$kit/prompts.txt" --steps 200 --lr 1e-4 --seed 1 --save-every 20 --backend "$backend" --quiet \
+    "$hoof" finetune "$model" --data "$kit/prompts.txt" --steps 200 --lr 1e-4 --seed 1 --save-every 20 --deterministic --backend "$backend" --quiet \
       -o "$work/kill-$1.hoof" "${@:2}" >/dev/null
   }
   rm -f "$work"/kill-*

@@ -48,7 +48,7 @@ struct FinetuneRefusalTests {
   }
 
   @Test("data that cannot be learned from")
-  func badData() throws {
+  func unreadable() throws {
     let out = folder.file("out.hoof")
     func run(_ path: String, _ words: [String] = []) -> Subprocess { finetune([Example.model, "--data", path, "-o", out] + words) }
     expect(run(folder.file("none.jsonl")), 1, "none.jsonl", "No such file")

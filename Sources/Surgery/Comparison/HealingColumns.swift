@@ -21,7 +21,7 @@ public struct HealingColumns {
     if table.hasGeneration {
       columns += [
         ("writes the same", { $1.generation.map { ComparisonTable.percent($0.agreement) } ?? "" }),
-        ("until", { $1.generation.map { ComparisonTable.percent($0.prefix) } ?? "" }),
+        ("same start", { $1.generation.map { ComparisonTable.percent($0.prefix) } ?? "" }),
         ("distinct-3", { $1.generation.map { NumberText.fixed($0.distinct, 2) } ?? "" }),
       ]
     }
@@ -41,7 +41,7 @@ public struct HealingColumns {
     if let plan = table.conditions.generation, table.hasGeneration {
       parts.append(
         "writes the same: tokens equal to the base's in greedy continuations of \(plan.texts) texts, \(plan.writtenTokens) tokens each; "
-          + "until: share before the first other token; distinct-3: different triples of tokens, 1 for no repetition")
+          + "same start: share before the first other token; distinct-3: different triples of tokens, 1 for no repetition")
     }
     return parts.isEmpty ? "" : parts.joined(separator: "; ") + "."
   }

@@ -126,14 +126,16 @@ struct CompareRun {
     }
   }
 
-  /// The cuts from files are all loaded at once.
+  /// The cuts from files are all loaded at once, and healed ones stay until they are measured.
   private func checkFit(on backend: any ComputeBackend) throws(CommandError) {
     let fits = ([base] + cuts.compactMap { cut in if case .file(let source) = cut.origin { source } else { nil } })
       .map { ModelFit($0, on: backend) }
-    let needed = fits.reduce(0) { $0 + $1.weights } + fits[0].workspace
+    let healed = healing.map { $0.count * (cuts.count + choices.count) } ?? 0
+    let healing = healed * base.sizes.bytes + (self.healing?.trainingBytes(base) ?? 0)
+    let needed = fits.reduce(0) { $0 + $1.weights } + fits[0].workspace + healing
     guard needed <= fits[0].free else {
       throw CommandError(
-        "\(fits.count) models need \(ByteCount(needed)), \(ByteCount(fits[0].free)) are free on \(backend.name)",
+        "\(fits.count + healed) models need \(ByteCount(needed)), \(ByteCount(fits[0].free)) are free on \(backend.name)",
         advice: "compare fewer at a time")
     }
   }

@@ -1,3 +1,4 @@
+import Formats
 import Surgery
 import Terminal
 
@@ -50,11 +51,17 @@ struct HealOptions {
 
   func maxTokens(context: Int) -> Int { maxTokens ?? min(HealOptions.usualTokens, context) }
 
+  /// Models that every cut becomes beside itself.
+  var count: Int { kinds.count { $0 != .none } }
+
+  /// Of the one model that is trained at a time, at most: its values in 32 bits, their gradients, and two moments.
+  func trainingBytes(_ base: ModelSource) -> Int { kinds.contains(where: \.isTrained) ? 16 * base.sizes.parameters : 0 }
+
   /// Peak learning rate.
   func rate(_ kind: Healing.Kind) -> Double { rates[kind] ?? HealOptions.usualRates[kind] ?? 0 }
 
   /// What recovered most of talespin-15m without three layers, see benchmarks/results; large models want less.
-  private static let usualRates: [Healing.Kind: Double] = [.tunedPatch: 1e-3, .lora: 2e-3, .sft: 3e-4, .distill: 1e-3]
+  private static let usualRates: [Healing.Kind: Double] = [.tunedPatch: 1e-3, .lora: 1e-3, .sft: 5e-5, .distill: 2e-4]
 
   /// "sft:1e-5,lora:1e-4", or one rate for all
   private static func rates(_ text: String?, _ refuse: (String) -> UsageError) throws(UsageError) -> [Healing.Kind: Double] {

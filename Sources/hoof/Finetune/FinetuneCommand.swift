@@ -18,7 +18,7 @@ extension Command {
       options: options,
       exclusive: [
         MatrixType.flags, ["steps", "epochs"], ["batch", "batch-tokens"], ["eval-data", "eval-split"], ["dry-run", "resume"],
-        ["patch-only", "layers-near-cut"],
+        ["patch-only", "layers-near-cut"], ["deterministic", "cublas"],
       ],
       examples: [
         .init("hoof finetune cut.hoof --data pitches.jsonl --steps 800 --lr 5e-6 -o pitcher.hoof", "all weights, as far as 800 steps go"),
@@ -134,6 +134,7 @@ extension Command {
     CommandOption(
       "save-every", .string, placeholder: "K|Mm", help: "save a checkpoint every K steps, or M minutes, as in 30m; 0 never (default: 10m)"),
     CommandOption("resume", help: "go on from OUT.checkpoint"),
+    CommandOption("deterministic", help: "on a GPU: the same bits every time, also with --resume, as always on the CPU; without cuBLAS"),
     CommandOption("finish", help: "with --resume: make no more steps, write the state that was saved"),
     CommandOption("log", .string, placeholder: "FILE", help: "a JSON line for every step (default: OUT.log.jsonl)"),
     CommandOption("html", .string, placeholder: "FILE", help: "a page with the loss curve"),

@@ -30,7 +30,7 @@ struct FinetuneRun {
     let subject = try FinetuneSubject(arguments)
     let source = subject.source
     let target = try FinetuneTarget(arguments, options, for: source)
-    let kind = target.kind(isNew: subject.isNew)
+    let kind = target.kind(isNew: subject.isNew, hasTeacher: arguments.has("teacher"))
     let request = try TeacherRequest(arguments, for: source)
     let backend = try openBackend(arguments, for: source) { backend in
       target.cost(source, optimizer: options.optimizer.kind, on: backend).state

@@ -22,10 +22,10 @@ enum FinetuneTarget {
     }
   }
 
-  func kind(isNew: Bool) -> TrainingKind {
+  func kind(isNew: Bool, hasTeacher: Bool) -> TrainingKind {
     switch self {
     case .adapter: .adapter
-    case .tensors(_, let parts, _): isNew ? .scratch : parts.scope == .all ? .full : .parts
+    case .tensors(_, let parts, _): isNew ? .scratch : parts.scope != .all ? .parts : hasTeacher ? .taught : .full
     }
   }
 
