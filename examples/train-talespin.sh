@@ -27,5 +27,5 @@ if [ $# -gt 0 ] && [ "$1" != -- ]; then
 fi
 [ $# -eq 0 ] || shift
 "$hoof" finetune --init examples/talespin-tiny/config.json --tokenizer examples/talespin-tiny/tokenizer.json --data "$work/stories.jsonl" \
-  --eval-split 0.05 --eval-every 100 --keep-best --max-tokens 384 --batch-tokens 4096 --epochs 24 --lr 3e-3 --warmup 100 --min-lr 3e-5 \
+  --eval-split 0.05 --eval-every 100 --keep-best --max-tokens 384 --batch-tokens 2048 --epochs 10 --lr 3e-3 --warmup 100 --min-lr 3e-5 \
   --beta2 0.95 --weight-decay 0.1 --seed 1 --bf16 --force -o "$out" "$@"

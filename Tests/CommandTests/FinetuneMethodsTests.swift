@@ -114,7 +114,7 @@ struct FinetuneMethodsTests {
       #expect(abs(line["loss"]!.double! / sum - 1) < 1e-6)
     }
     // A teacher of itself has nothing to say.
-    _ = try finetune(Example.model, "same.hoof", ["--teacher", Example.model], steps: 1)
+    _ = try finetune(Example.model, "same.hoof", ["--teacher", Example.model, "--warmup", "0"], steps: 1)
     #expect(abs(try folder.lines("same.log.jsonl")[0]["kl"]!.double!) < 1e-5)
 
     let other = folder.file("other")
@@ -134,9 +134,12 @@ struct FinetuneMethodsTests {
 
     let bare = folder.file("bare.hoof")
     try hoof("create", Example.model, "-o", bare, "--drop-layers", "3,4", "--f32")
-    _ = try finetune(bare, "near.hoof", ["--layers-near-cut", "1"])
+    _ = try finetune(bare, "near.hoof", ["--layers-near-cut"])
     let near = try changed(bare, folder.file("near.hoof"))
     #expect(!near.isEmpty && near.allSatisfy { $0.contains(".layers.2.") || $0.contains(".layers.3.") }, "\(near)")
+    _ = try finetune(bare, "nearer.hoof", ["--layers-near-cut", "--layers-each-side", "2"])
+    let more = try changed(bare, folder.file("nearer.hoof"))
+    #expect(more.count == 2 * near.count && (1...4).allSatisfy { layer in more.contains { $0.contains(".layers.\(layer).") } }, "\(more)")
     let whole = Subprocess.hoof(
       ["finetune", Example.model] + FinetuneExample.words(data: data, output: folder.file("no.hoof")) + ["--patch-only", "-q"])
     #expect(whole.status == 1 && whole.errors.contains("it has no patch to train"), "\(whole.errors)")

@@ -43,7 +43,7 @@ struct AdapterRequest {
       for name in flags where arguments.has(name) { throw FinetuneOptions.refuse("--\(name) goes with --lora-rank") }
       return
     }
-    for name in ["freeze", "patch-only", "layers-near-cut", "no-master", "init"] where arguments.has(name) {
+    for name in ["freeze", "patch-only", "layers-near-cut", "layers-each-side", "no-master", "init"] where arguments.has(name) {
       throw FinetuneOptions.refuse("--\(name) is about the model's weights, which an adapter leaves as they are")
     }
   }

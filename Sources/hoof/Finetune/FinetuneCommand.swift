@@ -92,7 +92,8 @@ extension Command {
     CommandOption("clip", .double(0...Double.greatestFiniteMagnitude), help: "largest gradient norm; 0 takes it as it is (default: 1)"),
     CommandOption("freeze", .string, placeholder: "NAMES", help: "tensors that stay as they are: names with *, separated by commas"),
     CommandOption("patch-only", help: "train nothing but the patches that 'hoof prune --patch' left"),
-    CommandOption("layers-near-cut", .int(1...1_000_000), help: "train N layers on both sides of every cut, and nothing else (1 is usual)"),
+    CommandOption("layers-near-cut", help: "train the layers beside every cut, and nothing else"),
+    CommandOption("layers-each-side", .int(1...1_000_000), help: "with --layers-near-cut: so many on each side (default: 1)"),
     CommandOption("no-master", help: "on a GPU: no 32-bit masters of bf16 weights; steps are rounded at random instead"),
     .seed,
   ]

@@ -57,7 +57,11 @@ struct FinetuneOptions {
     if frozen.contains("") { throw refuse("--freeze: there is an empty name in '\(arguments.string("freeze")!)'") }
     var parts = TrainedParts(frozen: frozen)
     if arguments.has("patch-only") { parts.scope = .patches }
-    if let layers = arguments.int("layers-near-cut") { parts.scope = .nearCut(layers: layers) }
+    if arguments.has("layers-near-cut") {
+      parts.scope = .nearCut(layers: arguments.int("layers-each-side") ?? 1)
+    } else if arguments.has("layers-each-side") {
+      throw refuse("--layers-each-side goes with --layers-near-cut")
+    }
     return parts
   }
 
