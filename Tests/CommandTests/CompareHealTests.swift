@@ -33,7 +33,7 @@ struct CompareHealTests {
       #expect((row["ood_perplexity"]?.double ?? 0) > 1 && row["generation"]?["distinct_3"]?.double != nil)
       #expect((row["decode"]?["avg_ts"]?.double ?? 0) > 0)
     }
-    #expect(rows[0]["generation"]?["agreement"] == 1 && rows[0]["heal"]?.isNull == true)
+    #expect(rows[0]["generation"]?["agreement"]?.double == 1 && rows[0]["heal"]?.isNull == true)
     // Six layers each; patches add their own matrices, and training changes no size.
     let parameters = rows.compactMap { $0["parameters"]?.int }
     #expect(parameters[4] == parameters[1] && parameters[5] == parameters[1] && parameters[6] == parameters[1])
