@@ -129,7 +129,8 @@ public final class Adapter: Sendable {
   ///   - replacing: whether an adapter may be there already.
   public func write(to folder: String, for source: ModelSource, replacing: Bool = false) throws {
     try AdapterFile.write(
-      matrices(), settings, base: source.identity(), baseName: source.isHuggingFaceFolder ? source.path : nil, to: folder, replacing: replacing)
+      matrices(), settings, base: source.identity(), baseName: source.isHuggingFaceFolder ? source.path : nil, to: folder,
+      replacing: replacing)
   }
 }
 
