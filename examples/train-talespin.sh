@@ -28,4 +28,7 @@ fi
 [ $# -eq 0 ] || shift
 "$hoof" finetune --init examples/talespin-tiny/config.json --tokenizer examples/talespin-tiny/tokenizer.json --data "$work/stories.jsonl" \
   --eval-split 0.05 --eval-every 100 --keep-best --max-tokens 384 --batch-tokens 2048 --epochs 10 --lr 3e-3 --warmup 100 --min-lr 3e-5 \
-  --beta2 0.95 --weight-decay 0.1 --seed 1 --bf16 --force -o "$out" "$@"
+  --beta2 0.95 --weight-decay 0.1 --seed 1 --bf16 --force \
+  --log "$work/log.jsonl" -o "$out" "$@"
+# Of the log, what was measured on the held-out stories and every hundredth step.
+awk '/held_out/ || /"step":[0-9]*00,/' "$work/log.jsonl" >"${out%/}/train_log.jsonl"
