@@ -67,10 +67,13 @@ public struct TrainingCheckpoint: Sendable {
         let columns = item["columns"]?.int, let offset = item["offset"]?.int,
         let sum = item["crc32c"]?.string.flatMap({ UInt32($0, radix: 16) })
       else { throw broken("has a table that cannot be read") }
+      let end = 64 + Int(dataBytes)
+      // No type has more than two columns to a byte; a larger count might overflow on its way to bytes.
+      guard rows >= 0, (0...2 * end).contains(columns), (64...end).contains(offset),
+        case let (size, overflows) = dtype.rowBytes(columns: columns).multipliedReportingOverflow(by: rows), !overflows,
+        size <= end - offset
+      else { throw broken("has a table that cannot be right") }
       let entry = Entry(name: name, dtype: dtype, shape: Shape(rows, columns), offset: offset, checksum: sum)
-      guard rows >= 0, columns >= 0, offset >= 64, offset + entry.byteCount <= 64 + Int(dataBytes) else {
-        throw broken("has a table that cannot be right")
-      }
       guard CRC32C.sum(UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + entry.byteCount])) == sum else {
         throw FormatError(path, name, "the checksum is wrong: the file is damaged; remove it to start afresh")
       }
