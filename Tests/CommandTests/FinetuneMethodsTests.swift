@@ -13,9 +13,10 @@ struct FinetuneMethodsTests {
     data = try folder.write("data.jsonl", FinetuneExample.lines)
   }
 
-  private func finetune(_ model: String, _ output: String, _ words: [String], steps: Int = 4) throws -> JSON {
+  private func finetune(_ model: String, _ output: String, _ words: [String], steps: Int = 4, data: String? = nil) throws -> JSON {
     let run = Subprocess.hoof(
-      ["finetune", model] + FinetuneExample.words(data: data, output: folder.file(output), steps: steps) + ["-q", "--json"] + words)
+      ["finetune", model] + FinetuneExample.words(data: data ?? self.data, output: folder.file(output), steps: steps) + ["-q", "--json"]
+        + words)
     try #require(run.status == 0, "\(run.errors)")
     return try JSON(parsing: run.output)
   }
@@ -148,7 +149,12 @@ struct FinetuneMethodsTests {
   @Test("answers that the uncut model writes are kept, and learned from")
   func selfData() throws {
     let path = try cut()
-    _ = try finetune(path, "out.hoof", ["--teacher", Example.model, "--self-data", "--max-tokens", "48"])
+    // What a teller of stories goes on with; it ends at once behind a question.
+    let beginnings = ["fox", "cow", "hen", "cat", "dog"].map {
+      #"{"prompt": "Once upon a time, the \#($0) went to", "completion": " bed."}"#
+    }
+    let data = try folder.write("stories.jsonl", beginnings.joined(separator: "\n"))
+    _ = try finetune(path, "out.hoof", ["--teacher", Example.model, "--self-data", "--max-tokens", "48"], data: data)
     let answers = try folder.lines("out.hoof.answers.jsonl")
     #expect(answers.count > 0 && answers.allSatisfy { $0["ids"]?.array?.isEmpty == false && $0["answer"]?.string != nil })
     let source = try ModelSource.open(path: folder.file("out.hoof"))

@@ -42,7 +42,7 @@ struct WrittenDataTests {
 
   @Test("stories are continued behind their first ids, as the model alone would, and end scored")
   func stories() throws {
-    let stories = ["Once upon a time there was a little cat.", "One day, Tom and Sue went out.", "The end."]
+    let stories = ["Once upon a time there was a little cat.", "One day, Tom and Sue went out.", "The dog and the bird were glad."]
     let data = try write(stories.map { #"{"text": "\#($0)"}"# }.joined(separator: "\n"))
     #expect(data.examples.map(\.place) == ["line 1", "line 2", "line 3"] && data.droppedCount == 0 && data.emptyCount == 0)
     for (example, story) in zip(data.examples, stories) {
