@@ -17,7 +17,8 @@ enum FinetuneOutput {
     if path.hasSuffix(".hoof") {
       self = .model(path)
     } else if AdapterRequest.isMade(arguments) {
-      self = .adapter(path)
+      // mkdir takes the slash, a check of the name does not.
+      self = .adapter(path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path)
     } else {
       self = path.hasSuffix("/") || isFolder(path) ? .folder(path) : .model(path)
     }
