@@ -327,7 +327,7 @@ training_resume() {
 fine_tune() {
   training_texts
   local steps=${GPU_CHECK_STEPS:-12} peak
-  "$hoof" finetune "$work/model" --data "$work/texts.jsonl" --max-tokens 512 --no-bos --batch 8 --steps "$steps" --lr 1e-6 --save-every 0 \
+  "$hoof" finetune "$work/model" --data "$work/texts.jsonl" --max-tokens "${GPU_CHECK_TOKENS:-512}" --no-bos --batch 8 --steps "$steps" --lr 1e-6 --save-every 0 \
     --backend "$backend" --force -o "$work/tuned.hoof" --log "$work/tuned.jsonl" --json "$@" >"$work/tuned.json" || return
   rm -f "$work/tuned.hoof"
   peak=$("$hoof" bench --ops --backend "$backend" --filter "${GPU_CHECK_PEAK:-matmul [2048, 3072]·[3072, 3072]}" --seconds 0.2 --quiet --json |
@@ -343,8 +343,9 @@ c, heads, kv, d = config["hidden_size"], config["num_attention_heads"], config["
 layer = c * d * (2 * heads + 2 * kv) + 3 * c * config["intermediate_size"]
 weights = config["num_hidden_layers"] * layer + c * config["vocab_size"]
 speed = statistics.median(speeds)
+seconds = statistics.median(entry["seconds"] for entry in steps[2:])
 flops = 6 * weights * speed
-print(f"{result['backend']}: {speed:.0f} tokens/s, {statistics.median(entry["seconds"] for entry in steps[2:]):.3f} s a step, loss {steps[0]['loss']:.3f} to {steps[-1]['loss']:.3f}")
+print(f"{result['backend']}: {speed:.0f} tokens/s, {seconds:.3f} s a step, loss {steps[0]['loss']:.3f} to {steps[-1]['loss']:.3f}")
 print(f"{flops / 1e12:.1f} TFLOP/s of model work" + (f": {100 * flops / peak:.1f} % of the measured peak, {peak / 1e12:.1f} TFLOP/s" if peak else ""))
 print(f"memory {result['memory'] / 2 ** 30:.1f} GiB")
 PYTHON
@@ -366,10 +367,11 @@ fine_tune_chats() {
 torch_training() {
   [ -n "$torch" ] || { echo "$python has no torch"; return 125; }
   "$python" -c 'import transformers' 2>/dev/null || { echo "$python has no transformers"; return 125; }
+  case "$*" in *8bit*) "$python" -c 'import bitsandbytes' 2>/dev/null || { echo "$python has no bitsandbytes"; return 125; } ;; esac
   local device=cuda attention=sdpa
   [ "$backend" = cuda ] || device=cpu
   "$python" -c 'import flash_attn' 2>/dev/null && attention=flash_attention_2
-  "$python" "$kit/pytorch_training.py" "$work/model" --random --batch 8 --tokens 512 --steps "${GPU_CHECK_STEPS:-10}" --device $device \
+  "$python" "$kit/pytorch_training.py" "$work/model" --random --batch 8 --tokens "${GPU_CHECK_TOKENS:-512}" --steps "${GPU_CHECK_STEPS:-10}" --device $device \
     --dtype "${GPU_CHECK_DTYPE:-bf16}" --attention $attention --checkpoint "$@"
 }
 
