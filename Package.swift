@@ -40,6 +40,8 @@ let package = Package(
       name: "CLAPACK", publicHeadersPath: ".",
       linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .systemLibrary(name: "CPCRE2", providers: [.apt(["libpcre2-dev"])]),
+    // The chat page
+    .target(name: "CServing"),
 
     // The tensor core and its backends
     .target(name: "TensorCore"),
