@@ -121,7 +121,8 @@ class Page:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                if value := self.run(expression):
+                value = self.run(expression)
+                if value or value == {}:  # a node
                     return value
             except (AssertionError, RuntimeError):
                 pass  # the page is just being loaded

@@ -1,6 +1,6 @@
 """A server that speaks hoof's API as far as the chat page needs it, with answers that a test can foresee: what the last message begins
 with decides (see `answer`). The page comes with the strictest Content-Security-Policy it has to work under."""
-import base64, hashlib, json, re, threading, time
+import base64, hashlib, json, re, socket, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BASE = "The old fisherman lived by the sea. Every morning he rowed out before the sun came up, and every evening he told the gulls what he had seen."
@@ -51,22 +51,35 @@ def content_security_policy(page: str) -> str:
 
 
 class MockServer:
-    def __init__(self, page_file, models=None, key=None):
+    def __init__(self, page_file, models=None, key=None, port=0):
         self.page_file, self.models, self.key = page_file, MODELS if models is None else models, key
-        self.requests, self.left, self.tries = [], 0, {}
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"mock": self}))
+        self.requests, self.left, self.tries, self.connections = [], 0, {}, set()
+        self.http = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (Handler,), {"mock": self}))
         self.http.daemon_threads = True
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_port}/"
 
     def close(self):
         self.http.shutdown()
+        for connection in list(self.connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it was closed already
         self.http.server_close()
 
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     mock: MockServer
+
+    def setup(self):
+        super().setup()
+        self.mock.connections.add(self.connection)
+
+    def finish(self):
+        self.mock.connections.discard(self.connection)
+        super().finish()
 
     def log_message(self, *_):
         pass
@@ -103,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         if not self.is_allowed():
             return
         self.mock.requests.append(request)
-        prompt = request["messages"][-1]["content"]
+        prompt = request["messages"][-1]["content"].split("\n\n")[-1]
         tries = self.mock.tries[prompt] = self.mock.tries.get(prompt, 0) + 1
         if prompt.startswith("too long"):
             return self.fail(400, "The prompt has 2000 tokens, the context holds 1024.", "context_length_exceeded")
@@ -111,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
             return self.fail(503, "All 4 slots are taken.", Retry_After="1")
         if prompt.startswith("fail"):
             return self.fail(500, "A tensor was lost.")
-        if request["model"] not in [model["id"] for model in self.mock.models]:
+        if request["model"] not in [model["id"] for model in self.mock.models if isinstance(model, dict)]:
             return self.fail(404, "No such model.")
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -128,7 +141,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def answer(self, request, prompt):
-        words, number = prompt.split(), int((re.findall(r"\d+", prompt) or ["40"])[0])
+        words, number = prompt.replace(",", " ").split(), int((re.findall(r"\d+", prompt) or ["40"])[0])
         is_cut = request["model"].endswith("cut")
         text, pause, size, reason = CUT if is_cut else BASE, 0.012 if is_cut else 0.02, 0, "stop"
         if words[0] == "slow":
