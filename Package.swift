@@ -40,6 +40,12 @@ let package = Package(
       name: "CLAPACK", publicHeadersPath: ".",
       linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .systemLibrary(name: "CPCRE2", providers: [.apt(["libpcre2-dev"])]),
+    .target(
+      name: "CEvent",
+      linkerSettings: [
+        .linkedLibrary(":libevent_extra.a"), .linkedLibrary(":libevent_pthreads.a"), .linkedLibrary(":libevent_core.a"),
+        .linkedLibrary("pthread"),
+      ]),
 
     // The tensor core and its backends
     .target(name: "TensorCore"),
@@ -71,6 +77,10 @@ let package = Package(
     .target(name: "Training", dependencies: ["Transformer", "Evaluation", "Tokenization", "TensorCore", "Formats", "JSON"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
+    // Models for programs and people over HTTP
+    .target(
+      name: "Serving", dependencies: ["Generation", "Tokenization", "Formats", "JSON", "CEvent", "CServing"]),
+
     // Mutation tests of the parsers; a target, not a product
     .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Evaluation", "Surgery"]),
     .executableTarget(name: "hoof-fuzz", dependencies: ["Fuzzing"]),
@@ -97,6 +107,7 @@ let package = Package(
       dependencies: [
         "Training", "Evaluation", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA", "TestSupport",
       ]),
+    .testTarget(name: "ServingTests", dependencies: ["Serving", "Generation", "JSON", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(
