@@ -40,6 +40,8 @@ let package = Package(
       name: "CLAPACK", publicHeadersPath: ".",
       linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .systemLibrary(name: "CPCRE2", providers: [.apt(["libpcre2-dev"])]),
+    // The chat page
+    .target(name: "CServing"),
     .target(
       name: "CEvent",
       linkerSettings: [
@@ -91,8 +93,8 @@ let package = Package(
     .executableTarget(
       name: "hoof",
       dependencies: [
-        "Terminal", "Surgery", "Training", "Generation", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "COpenBLAS",
-        "TensorTesting",
+        "Terminal", "Surgery", "Training", "Serving", "Generation", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA",
+        "COpenBLAS", "TensorTesting",
       ]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),

@@ -34,7 +34,8 @@ struct ChatRequest: Sendable {
       // OpenAI's newer name for the system's role.
       let known = ["system", "developer", "user", "assistant"]
       guard known.contains(role) else {
-        throw APIError(message: "'\(place).role' is '\(role)'; known are \(known.joined(separator: ", "))", param: place, code: "invalid_value")
+        throw APIError(
+          message: "'\(place).role' is '\(role)'; known are \(known.joined(separator: ", "))", param: place, code: "invalid_value")
       }
       messages.append(.init(role: role == "developer" ? "system" : role, content: try text(entry["content"], "\(place).content")))
     }

@@ -143,7 +143,7 @@ final class Connection {
     phase = .refused
     let bytes = reply.closingBytes
     // It is the first to be sent for long: it fits the socket's buffer, and if it does not, the client had its chance.
-    _ = send(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT.rawValue | MSG_NOSIGNAL.rawValue))
+    _ = send(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
     shutdown(descriptor, Int32(SHUT_WR))
     discard(bufferevent_get_input(bufferevent))
   }

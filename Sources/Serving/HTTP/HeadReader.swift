@@ -15,7 +15,7 @@ struct HeadReader {
 
   /// Takes bytes up to the end of the head.
   /// - Returns: how many were taken, and the head once it is complete.
-  mutating func read(_ bytes: UnsafeRawBufferPointer) throws(Refusal) -> (count: Int, head: RequestHead?) {
+  mutating func read(_ bytes: [UInt8]) throws(Refusal) -> (count: Int, head: RequestHead?) {
     for (index, byte) in bytes.enumerated() {
       count += 1
       if count > limits.headBytes {
@@ -78,7 +78,9 @@ struct HeadReader {
     throw Refusal(status: 400, message: "the request's target is not a path of this server")
   }
 
-  private static func isAlphanumeric(_ byte: UInt8) -> Bool { byte >= 0x30 && byte <= 0x39 || (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a }
+  private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+    byte >= 0x30 && byte <= 0x39 || (byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x7a
+  }
 
   private mutating func takeField() throws(Refusal) {
     guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > 0 else { throw bad("a header line is not NAME: VALUE") }
@@ -89,7 +91,9 @@ struct HeadReader {
     var value = line[(colon + 1)...].drop(while: isBlank)
     while let last = value.last, isBlank(last) { value.removeLast() }
     let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
-    guard head!.fields.count < Self.mostFields else { throw Refusal(status: 431, message: "the request has more than \(Self.mostFields) headers") }
+    guard head!.fields.count < Self.mostFields else {
+      throw Refusal(status: 431, message: "the request has more than \(Self.mostFields) headers")
+    }
     head!.fields.append(.init(name: name, value: String(decoding: value, as: UTF8.self)))
   }
 

@@ -25,7 +25,8 @@ struct Reply: Sendable {
 
   /// The bytes to send where evhttp does not do it, on a connection that is closed behind them.
   var closingBytes: [UInt8] {
-    var text = "HTTP/1.1 \(status) \(Status.phrase(status))\r\nContent-Type: \(type)\r\nContent-Length: \(body.count)\r\nConnection: close\r\n"
+    var text =
+      "HTTP/1.1 \(status) \(Status.phrase(status))\r\nContent-Type: \(type)\r\nContent-Length: \(body.count)\r\nConnection: close\r\n"
     for header in headers + Reply.manners { text += "\(header.name): \(header.value)\r\n" }
     return Array((text + "\r\n").utf8) + body
   }

@@ -41,7 +41,8 @@ struct AccessRules: Sendable {
     let name = Self.name(of: host)
     guard name == "localhost" || name.hasSuffix(".localhost") || Self.isLoopbackAddress(name) else {
       throw APIError(
-        status: 403, message: "this server answers to localhost only, not to '\(name)'; --host opens it to others", code: "host_not_allowed")
+        status: 403, message: "this server answers to localhost only, not to '\(name)'; --host opens it to others", code: "host_not_allowed"
+      )
     }
   }
 

@@ -26,6 +26,9 @@ public final class Server {
     public var watchesSignals = true
 
     public init() {}
+
+    /// Only this machine can connect.
+    public var isLoopback: Bool { AccessRules(host: host, key: nil, origin: nil).isLoopback }
   }
 
   public enum Ending: Sendable { case finished, forced }
@@ -44,6 +47,8 @@ public final class Server {
   private var ending = Ending.finished
   /// Told of what a person at the terminal should know.
   public var onNotice: (String) -> Void = { _ in }
+  /// Told of every request that is over: "POST /v1/chat/completions 200, 420 ms".
+  public var onAnswered: (String) -> Void = { _ in }
 
   public convenience init(_ models: [ServedModel], _ options: Options) throws(ServingError) {
     try self.init(models, options, page: .embedded)
@@ -81,9 +86,13 @@ public final class Server {
   private func received(_ exchange: Exchange) {
     let route = Route(exchange.head)
     exchanges += 1
-    exchange.onStatus = { [unowned self] in metrics.count(route.label, $0) }
-    exchange.onLost = { [unowned self] in metrics.count(route.label, 499) }
-    exchange.onOver = { [unowned self] in
+    // 499 is nginx's number for clients who left.
+    var status = 499
+    exchange.onStatus = { status = $0 }
+    exchange.onOver = { [unowned self, unowned exchange] in
+      metrics.count(route.label, status)
+      let milliseconds = Int((Clock.now - exchange.start) * 1000)
+      onAnswered("\(exchange.head.method.rawValue) \(exchange.head.path) \(status), \(milliseconds) ms")
       exchanges -= 1
       leaveIfDone()
     }
@@ -127,7 +136,8 @@ public final class Server {
     guard let id else { return models[0] }
     if let model = models.first(where: { $0.id == id }) { return model }
     let names = models.map { "'\($0.id)'" }.joined(separator: ", ")
-    throw APIError(status: 404, message: "there is no model '\(id.prefix(200))' here, but \(names)", param: "model", code: "model_not_found")
+    throw APIError(
+      status: 404, message: "there is no model '\(id.prefix(200))' here, but \(names)", param: "model", code: "model_not_found")
   }
 
   private func order(for request: ChatRequest, _ model: ServedModel) throws(APIError) -> AnswerJob.Order {
@@ -136,7 +146,8 @@ public final class Server {
       throw APIError(message: "\(error)", param: "messages", code: "invalid_messages")
     }
     let generation = GenerationRequest(
-      prompt: prompt.ids, limit: request.options.limit, stopTokens: prompt.stopTokens, stopStrings: prompt.stopStrings + request.options.stops,
+      prompt: prompt.ids, limit: request.options.limit, stopTokens: prompt.stopTokens,
+      stopStrings: prompt.stopStrings + request.options.stops,
       logprobs: request.logprobs, leading: prompt.leading)
     return .init(prompts: [generation], options: request.options, format: format(.chat, model, request.options, request.logprobs))
   }
@@ -163,11 +174,7 @@ public final class Server {
     lastJob += 1
     let number = lastJob
     let job = AnswerJob(number, order, for: model, on: exchange, metrics)
-    let lost = exchange.onLost
-    exchange.onLost = { [unowned self] in
-      lost()
-      jobs.removeValue(forKey: number)?.abandon()
-    }
+    exchange.onLost = { [unowned self] in jobs.removeValue(forKey: number)?.abandon() }
     jobs[number] = job
     do throws(APIError) { try job.start(mailbox) } catch {
       jobs[number] = nil
