@@ -70,6 +70,7 @@ public struct ModelSource: Sendable {
     if file.bytes.starts(with: Array("GGUF".utf8)) {
       throw FormatError(path, nil, "GGUF files are not read yet; give the Hugging Face folder")
     }
+    if let package = try PackagedModel.find(in: file) { return try package.source() }
     if path.hasSuffix(".safetensors") { throw FormatError(path, nil, "is one file of a model; give the folder it lies in") }
     throw FormatError(path, nil, "is neither a Hugging Face folder nor a .hoof file")
   }
