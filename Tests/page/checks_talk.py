@@ -2,7 +2,7 @@
 import json, time
 
 from checks import answers, done, equal, prompts, put, registered, say, send, single
-from server import BASE, CUT, MARKDOWN, UNICODE
+from server import BASE, CUT, UNICODE
 
 CHECKS = []
 check = registered(CHECKS)
@@ -75,7 +75,7 @@ def markdown(setting):
 def hostile(setting):
     page = single(setting.page())
     say(page, STORY, 1)
-    for text in ("*a " * 20000, "[" * 30000, "`" * 20001 + "a", "> " * 10000, "**" * 20000, "- " * 10000, "|" * 20000 + "\n|-|", "_" * 30000, "\\" * 30001,
+    for text in ("*a " * 100000, "[" * 30000, "`" * 20001 + "a", "> " * 10000, "**" * 20000, "- " * 10000, "|" * 20000 + "\n|-|", "_" * 30000, "\\" * 30001,
                  "http://" * 5000, "  " * 9000 + "- a\n" * 500, "a\u0000b\ud800", "1. " * 9000, "```" + "`" * 9000 + "\n" * 9000):
         page.run(f"""(() => {{ for (const key of Object.keys(localStorage)) if (key.startsWith("hoof.chat.")) {{
           const chat = JSON.parse(localStorage[key]); chat.turns[0].answers[0].text = {json.dumps(text)}; localStorage[key] = JSON.stringify(chat); }} }})()""")
