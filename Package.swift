@@ -76,7 +76,9 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
     .target(name: "Generation", dependencies: ["Transformer", "Tokenization", "TensorCore", "Formats", "JSON"]),
-    .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
+    .target(
+      name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats", "JSON", "CPCRE2"],
+      linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Training", dependencies: ["Transformer", "Generation", "Evaluation", "Tokenization", "TensorCore", "Formats", "JSON"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
