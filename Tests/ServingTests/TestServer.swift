@@ -1,10 +1,10 @@
-import Generation
 import Glibc
 import JSON
 import Synchronization
 import Testing
 import Tokenization
 
+@testable import Generation
 @testable import Serving
 
 /// A server on a port of its own and a thread of its own, over fake engines. It stops with the test.
