@@ -82,7 +82,7 @@ final class TestServer: Sendable {
         return .init(
           ids: messages.map { "\($0.role): \($0.content)\n" }.joined().utf8.map(Int32.init), stopTokens: [0], stopStrings: [], leading: "")
       },
-      encode: { $0.utf8.map(Int32.init) }, ends: [0], facts: ["layers": 2])
+      encode: { $0.utf8.map(Int32.init) }, ends: [0], mostBytes: 100_000, facts: ["layers": 2])
   }
 
   func stop() { start.state.withLock { $0.remote }?.stop() }

@@ -74,7 +74,7 @@ def one():
     """Sends it, in one piece or crumbs, and reads what comes until the connection ends or nothing comes for a moment; or leaves early."""
     data = payload()
     with socket.create_connection((url.hostname, url.port), timeout=10) as client:
-        client.settimeout(0.25)
+        client.settimeout(0.1)
         try:
             pieces = draw.choice([1, 1, 1, 2, 5])
             for piece in range(pieces):

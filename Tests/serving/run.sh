@@ -12,7 +12,10 @@ done
 work=$(mktemp -d)
 servers=()
 finish() {
-  for pid in "${servers[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
+  for pid in "${servers[@]}"; do
+    kill -9 "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
   rm -rf "$work"
 }
 trap finish EXIT
@@ -51,7 +54,7 @@ keyed=$url
 
 echo "curl"
 expect 200 "$main"
-grep -q '<html' "$work/body" || fail "no page at /"
+grep -q '<title>hoof<' "$work/body" || fail "no page at /"
 expect 200 "${main}health"
 expect 200 "${main}v1/models"
 grep -q '"id":"cut"' "$work/body" || fail "the cut model is not listed"
@@ -93,7 +96,7 @@ else
 fi
 
 echo "fuzzing"
-python3 Tests/serving/fuzz.py "$main" "${1:-2000}" || fail "fuzzing"
+python3 Tests/serving/fuzz.py "$main" "${1:-1000}" || fail "fuzzing"
 kill -0 "$main_pid" || fail "the server is gone"
 
 echo "Ctrl-C"
