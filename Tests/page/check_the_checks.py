@@ -17,7 +17,7 @@ BREAKS = [  # what is there, what is put in its place, the check that has to fai
     ("else if (isWriting(chat)) stop(chat);", "", "Escape and the button"),
     ('chat.shown[turn.parent ?? "root"] = family[place + by].id;', "", "written again"),
     ("if (turn === until) return turns;", "", "any turn is changed"),
-    ("for (const answer of waiting) write(made, turn, answer);", "write(made, turn, waiting[0]);", "two models answer side by side, at once"),
+    ("for (const answer of turn.answers.filter(", "for (const answer of turn.answers.slice(0, 1).filter(", "two models answer side by side, at once"),
     ("one.answers.find((answer) => answer.model === model && answer.text) ??", "", "two models answer side by side, at once"),
     ("const start = Math.min(words[0].from, words[1].from);", "const start = at + 1;", "two models answer side by side, at once"),
     ("if (top < lastTop - 2) isStuck = false;", "", "ten thousand"),

@@ -1,6 +1,6 @@
 """The server's side: keys, errors in plain English, hostile contents of the browser's storage."""
 from checks import answers, done, equal, registered, say, send, single
-from server import BASE, MODELS, MockServer
+from server import BASE, CUT, MODELS, MockServer
 
 CHECKS = []
 check = registered(CHECKS)
@@ -55,6 +55,7 @@ def errors(setting):
     page.wait("document.querySelector('#talk').innerText.includes('Trying again in 1 second.')")
     done(page, 6)
     equal(answers(page)[-1], BASE)
+    say(page, "once more, please", 7)
     before = page.count(".turn")
     page.click(".turn:nth-child(2) .trouble .link")
     page.wait(f"document.querySelectorAll('.turn').length < {before}")
@@ -65,6 +66,27 @@ def errors(setting):
     say(page, "Where are you?", 1)
     assert "does not have this model" in page.text(".trouble")
     page.wait("document.querySelector('#model-a').value === 'talespin-cut'")
+
+
+@check("two answers that failed are tried again together", expects=LOADING)
+def both(setting):
+    setting.server()
+    page = setting.page()
+    send(page, "always busy")
+    page.wait("document.querySelector('#talk').innerText.includes('Trying again')")
+    page.press("Escape")
+    done(page, 2)
+    equal(page.run("document.querySelector('.below').innerText.includes('stopped by you')"), True)
+    setting.servers[0].models = []
+    say(page, "Where are you?", 4)
+    equal(page.count(".trouble"), 2)
+    setting.servers[0].models = MODELS
+    page.click("#banner .link") if page.run("!document.querySelector('#banner .link').hidden && !document.querySelector('#banner').hidden") else page.reload()
+    page.wait("document.querySelector('#model-a').value === 'talespin-15m'")
+    page.click(".trouble .link")
+    done(page, 4)
+    equal((page.count(".trouble"), page.count(".asked .count")), (0, 0))
+    equal(answers(page)[-2:], [BASE, CUT])
 
 
 @check("an answer that reached its limit says so")
@@ -89,6 +111,7 @@ def away(setting):
     page.click(".trouble .link")
     done(page, 2)
     equal(answers(page)[-1], BASE)
+    equal(page.count(".asked .count"), 0)  # what held nothing was not kept beside it
 
 
 @check("a server without models, and one that is none", expects=LOADING)

@@ -57,7 +57,7 @@ def markdown(setting):
     equal(page.text(".code pre"), 'def hoof(n):\n    return "<script>" * n  # not run')
     equal(page.run("[...document.querySelectorAll('.text-block td')].map((node) => node.innerText)"), ["base", "1.2"])
     last = page.run("document.querySelector('.text-block').lastElementChild.textContent")
-    equal(last, "<img src=x onerror=\"document.title='broken'\"> link [bad](javascript:alert(1)) 2*3*4 snake_case_name")
+    equal(last, "<img src=x onerror=\"document.title='broken'\"> link [bad](javascript:alert) 2*3*4 snake_case_name")
     equal(page.run("[...document.querySelectorAll('.text-block a')].map((node) => [node.href, node.rel])"), [["https://example.org/a", "noopener noreferrer"]])
     equal(page.count(".text-block img, .text-block script, .text-block b"), 0)
     page.run("""window.copied = null; Object.defineProperty(navigator, "clipboard", { value: { writeText: async (text) => { window.copied = text; } } })""")
@@ -179,8 +179,8 @@ def pair(setting):
     assert columns[1][0] > columns[0][0] + columns[0][1] and columns[0][2] == columns[1][2], f"not side by side: {columns}"
     equal([one.split(" · ")[0] for one in page.run("[...document.querySelectorAll('.who .live')].map((node) => node.innerText)")], ["28 tokens", "24 tokens"])
     said = page.text(".parting span")
-    assert said.startswith("The same for 5 words, then talespin-15m writes the sea. Every morning, talespin-cut a small lake. Every. talespin-cut is 1.") \
-        or said.startswith("The same for 5 words, then talespin-15m writes the sea. Every morning, talespin-cut a small lake. Every. talespin-cut is 2."), said
+    wanted = "The same for 5 words, then talespin-15m writes the sea. Every morning, talespin-cut a small lake. Every. At the same time, talespin-cut was "
+    assert said.startswith(wanted) and 1.2 < float(said[len(wanted):].split()[0]) < 3, said
     equal(page.run("[...CSS.highlights.get('parting')].map(String)"), ["the", "a"])
     page.click(".parting .button")
     page.wait("CSS.highlights.get('same').size === 2")
@@ -207,10 +207,13 @@ def real_pair(setting):
         return "left out: this server has one model"
     if page.run("document.querySelector('#picker-b').hidden"):
         page.click("#compare")
+    page.click("#sampled .link")
+    page.wait("document.querySelector('#sampled').innerText === 'temperature 0'" + (" || document.querySelector('#sampled').innerText.includes('120')" if setting.is_real else ""))
     say(page, STORY, 2)
-    assert all(one.strip() for one in answers(page)), answers(page)
-    page.wait("!document.querySelector('.parting').hidden")
-    return page.text(".parting span")
+    equal(page.count(".trouble"), 0)
+    assert any(one.strip() for one in answers(page)), "both models wrote nothing"
+    page.wait("!document.querySelector('.parting').hidden || document.querySelector('.answer .note')")
+    return page.text(".parting span") or "one of the models wrote nothing"
 
 
 @check("ten thousand tokens stay smooth, and the end stays in view unless one scrolls up")

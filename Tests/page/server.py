@@ -31,7 +31,7 @@ def hoof(n):
 2. two
 3. three
 
-<img src=x onerror="document.title='broken'"> [link](https://example.org/a) [bad](javascript:alert(1)) 2*3*4 snake_case_name
+<img src=x onerror="document.title='broken'"> [link](https://example.org/a) [bad](javascript:alert) 2*3*4 snake_case_name
 """
 MODELS = [
     {"id": "talespin-cut", "object": "model", "hoof": {"parameters": 12_100_000, "bytes": 13_400_000, "layers": 5, "context_length": 1024,
