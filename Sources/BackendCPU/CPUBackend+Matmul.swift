@@ -10,12 +10,13 @@ extension CPUBackend {
     switch plan(product) {
     case .dots: multiplyByDots(product)
     case .packed: multiplyPacked(product)
+    case .fixed: multiplyFixed(product)
     case .blas: multiplyByBLAS(product)
     }
   }
 
   private enum Plan {
-    case dots, packed, blas
+    case dots, packed, fixed, blas
   }
 
   /// Measured on a 2-core Zen 5 with AVX-512, best of many alternating runs, GFLOP/s of one core, OpenBLAS 0.3.21 (Cooperlake kernels, its
@@ -34,6 +35,7 @@ extension CPUBackend {
   /// size; the other types do within 1 ... 8 rows and from 9 on.
   private func plan(_ product: Product) -> Plan {
     if product.transposedB != 0, product.transposedA == 0, product.rows <= CPUBackend.dotRows(product.typeOfB) { return .dots }
+    if precision == .int16, product.isFixed { return .fixed }
     return simd == hoof_simd_scalar && product.typeOfB == hoof_type_f32 ? .blas : .packed
   }
 
@@ -162,7 +164,7 @@ extension CPUBackend {
 
 /// One matrix product and how it is cut: K-blocks at fixed places, so that every element of out is summed in the same order whatever the
 /// shape of the rest and however many workers there are.
-private struct Product {
+struct Product {
   let a: UnsafePointer<Float>, strideOfA: Int, transposedA: Int32
   let b: UnsafeRawPointer, rowBytesOfB: Int, typeOfB: hoof_type, transposedB: Int32
   let out: UnsafeMutablePointer<Float>

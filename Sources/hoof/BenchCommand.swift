@@ -16,7 +16,8 @@ extension Command {
         batch; the error is that of the logits against the CPU in f32, relative to their size.
         """,
       positionals: [Positional("MODEL", .optional, help: ".hoof file or Hugging Face folder: time passes of a model")],
-      options: [CommandOption("ops", help: "time ops, which is done anyway where there is no MODEL"), .backends] + CommandOption.computing
+      options: [CommandOption("ops", help: "time ops, which is done anyway where there is no MODEL"), .backends]
+        + CommandOption.computingAnyhow
         + [
           CommandOption("filter", .string, help: "only the cases whose line has all these words: 'matmul q4_K', 'blas', 'decode'"),
           CommandOption("seconds", .double(0.001...60), help: "time for the repetitions of one case (default: 0.3)"),
