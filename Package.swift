@@ -76,7 +76,9 @@ let package = Package(
       linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
     .target(name: "Generation", dependencies: ["Transformer", "Tokenization", "TensorCore", "Formats", "JSON"]),
-    .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
+    .target(
+      name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats", "JSON", "CPCRE2"],
+      linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Training", dependencies: ["Transformer", "Generation", "Evaluation", "Tokenization", "TensorCore", "Formats", "JSON"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
@@ -101,7 +103,9 @@ let package = Package(
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "BackendCUDA", "CKernels", "JSON", "TestSupport"]),
     .testTarget(name: "CUDAEmulatorTests", dependencies: ["TestSupport"]),
     .testTarget(name: "CUDATests", dependencies: ["BackendCUDA", "CKernels", "TensorCore", "TensorTesting", "TestSupport"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(
+      name: "FormatsTests",
+      dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "Tokenization", "Transformer", "TestSupport"]),
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TensorTesting"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
     .testTarget(

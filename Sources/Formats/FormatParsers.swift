@@ -80,6 +80,30 @@ package enum FormatParsers {
     }
   }
 
+  /// A whole GGUF file; rows of its tensors are read as a model would read them.
+  package static func gguf(_ bytes: [UInt8]) throws(FormatError) {
+    try bytes.withUnsafeBufferPointer { buffer throws(FormatError) in
+      let raw = UnsafeRawBufferPointer(buffer)
+      let contents = try GGUFFile.Contents(parsing: raw, path: "fuzz.gguf")
+      precondition(contents.originalLayers.count == contents.config.layers.count, "gguf: layers do not match")
+      for place in contents.places where place.shape.count > 0 {
+        touch(bytes, place.range)
+        var out = [UInt8](repeating: 0, count: place.dtype.rowBytes(columns: place.shape.columns))
+        for row in [0, place.shape.rows - 1] {
+          precondition((0..<place.shape.rows).contains(place.sourceRow(row)), "gguf: a row outside of \(place.name)")
+          out.withUnsafeMutableBytes { place.rows(row..<row + 1, from: raw, into: $0.baseAddress!) }
+        }
+      }
+    }
+  }
+
+  /// The tokenizer.json made of a GGUF file's metadata; nil for a file without one.
+  package static func ggufTokenizer(_ bytes: [UInt8]) throws(FormatError) -> [UInt8]? {
+    try bytes.withUnsafeBufferPointer { buffer throws(FormatError) in
+      try GGUFFile.Contents(parsing: UnsafeRawBufferPointer(buffer), path: "fuzz.gguf").tokenizer
+    }
+  }
+
   package static func hoofHeader(_ bytes: [UInt8]) throws(FormatError) {
     let header = try HoofHeader(Fields(path: "fuzz.hoof", parsing: bytes))
     precondition(header.originalLayers.count == header.config.layers.count, "header: layers do not match")

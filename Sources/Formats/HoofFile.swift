@@ -137,6 +137,6 @@ package enum HoofFile {
     let header = contents.header
     return ModelSource(
       path: file.path, config: header.config, tensors: tensors, tokenizer: contents.tokenizer, chatTemplate: header.chatTemplate,
-      history: header.history, originalLayers: header.originalLayers, origin: header.origin)
+      history: header.history, originalLayers: header.originalLayers, origin: header.origin, format: .hoof)
   }
 }

@@ -5,6 +5,8 @@ public final class MappedFile: Sendable {
   public let path: String
   private let start: UInt
   public let byteCount: Int
+  /// Who holds the mapping, when that is not this object.
+  private let owner: ScratchFile?
 
   /// Maps a regular, non-empty file.
   /// - Parameter part: of it, from a multiple of the page size on; nil for the whole.
@@ -26,9 +28,18 @@ public final class MappedFile: Sendable {
     }
     start = UInt(bitPattern: address)
     self.path = path
+    owner = nil
   }
 
-  deinit { munmap(UnsafeMutableRawPointer(bitPattern: start), byteCount) }
+  /// What was made of the file at `path` and lies in a scratch file.
+  init(_ scratch: ScratchFile, shownAs path: String) {
+    self.path = path
+    start = UInt(bitPattern: scratch.bytes.baseAddress!)
+    byteCount = scratch.byteCount
+    owner = scratch
+  }
+
+  deinit { if owner == nil { munmap(UnsafeMutableRawPointer(bitPattern: start), byteCount) } }
 
   /// Valid as long as this object is; a file that shrinks while it is mapped ends the process with SIGBUS.
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: start), count: byteCount) }

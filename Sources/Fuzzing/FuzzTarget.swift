@@ -35,7 +35,9 @@ public struct FuzzTarget: Sendable {
 extension FuzzTarget {
   /// Everything that reads what others wrote.
   /// - Parameter folder: an empty folder to work in.
-  public static func all(in folder: String) throws -> [FuzzTarget] { try formats(in: folder) + texts() + studies(in: folder) }
+  public static func all(in folder: String) throws -> [FuzzTarget] {
+    try formats(in: folder) + exchange(in: folder) + texts() + studies(in: folder)
+  }
 
   /// Every parser of model files.
   /// - Parameter folder: an empty folder that a small model can be written to.

@@ -69,4 +69,6 @@ public struct EngineLoad: Sendable, Equatable {
   public var tokensWritten = 0
   public var passes = 0
   public var secondsInPasses = 0.0
+
+  public init() {}
 }

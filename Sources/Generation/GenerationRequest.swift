@@ -13,12 +13,14 @@ public struct GenerationRequest: Sendable {
   public var stopStrings: [String]
   /// nil for none; k for each token's ln p and, beside it, the k likeliest tokens. The model's own probabilities, before any sampling option.
   public var logprobs: Int?
+  /// Number of the request among those with one seed: each draws something else. Several answers to one prompt, or another try at one.
+  public var stream: Int
   /// Left out of the text where the answer begins with it: the space that some formats have before an answer, and the model writes.
   public var leading: String
 
   public init(
     prompt: [Int32], sampling: Sampler.Options = .greedy, limit: Int? = nil, stopTokens: Set<Int32> = [], stopStrings: [String] = [],
-    logprobs: Int? = nil, leading: String = ""
+    logprobs: Int? = nil, stream: Int = 0, leading: String = ""
   ) {
     self.prompt = prompt
     self.sampling = sampling
@@ -26,6 +28,7 @@ public struct GenerationRequest: Sendable {
     self.stopTokens = stopTokens
     self.stopStrings = stopStrings
     self.logprobs = logprobs
+    self.stream = stream
     self.leading = leading
   }
 
@@ -45,6 +48,7 @@ public struct GenerationRequest: Sendable {
     if let logprobs, !(0...Self.mostLogprobs).contains(logprobs) {
       throw .invalid("probabilities of \(logprobs) tokens; 0 to \(Self.mostLogprobs) can be had")
     }
+    if stream < 0 { throw .invalid("stream \(stream); streams are numbered from 0") }
     if stopStrings.contains(where: \.isEmpty) { throw .invalid("a stop string is empty") }
     if stopStrings.count > Self.mostStopStrings {
       throw .invalid("\(stopStrings.count) stop strings; at most \(Self.mostStopStrings) can be watched for")

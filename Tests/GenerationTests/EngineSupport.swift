@@ -1,6 +1,7 @@
 import BackendCPU
 import Formats
 import Generation
+import Glibc
 import Synchronization
 import TensorCore
 import TestSupport
@@ -83,5 +84,15 @@ extension GenerationEngine {
     let answer = try start(request)
     try drain()
     return answer
+  }
+}
+
+func exponential(_ x: Double) -> Double { exp(x) }
+func logarithm(_ x: Double) -> Double { log(x) }
+
+extension String {
+  /// Where `part` first begins, as a range up to there.
+  func range(of part: String) -> PartialRangeUpTo<String.Index>? {
+    indices.first { self[$0...].hasPrefix(part) }.map { ..<$0 }
   }
 }

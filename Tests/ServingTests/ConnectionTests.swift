@@ -1,4 +1,5 @@
 import Generation
+import Glibc
 import Testing
 
 @testable import Serving
@@ -83,6 +84,21 @@ struct ConnectionTests {
     #expect(try client.answer()?.status == 413)
   }
 
+  @Test("bodies that are held take only so much memory together")
+  func heldBodies() throws {
+    let engine = FakeEngine(.waits)
+    let server = try TestServer(engine) { $0.limits.allBodyBytes = 40 }
+    let (first, second) = (try server.connect(), try server.connect())
+    try first.send(Self.stream)
+    #expect(TestServer.eventually { engine.taken.count == 1 })
+    try second.send(Self.stream)
+    let refused = try #require(try second.answer())
+    #expect(refused.status == 503 && refused.headers["retry-after"] == "1")
+    engine.end()
+    #expect(try first.answer()?.status == 200)
+    #expect(try server.ask("POST", "/v1/models", body: "x").status == 405)
+  }
+
   @Test("a client who waits to be told to go on is told")
   func expectation() throws {
     let server = try TestServer(FakeEngine(.says(["x"], .stop)))
@@ -159,6 +175,21 @@ struct ConnectionTests {
     #expect(TestServer.eventually { engine.taken.count == 1 })
     for _ in 0..<200 { engine.say(String(repeating: "x", count: 10_000)) }
     #expect(TestServer.eventually { engine.taken[0].isCancelled })
+  }
+
+  @Test("how long a reader waited for the engine does not count against him")
+  func patient() throws {
+    let engine = FakeEngine(.waits)
+    let server = try TestServer(engine) { $0.limits.stallSeconds = 1.5 }
+    let client = try RawClient(port: server.port, receiveBuffer: 4096)
+    try client.send(Self.stream)
+    #expect(TestServer.eventually { engine.taken.count == 1 })
+    usleep(2_000_000)
+    // Too much for the sockets' buffers: some of it waits when the loop looks at the time next, which it does twice a second.
+    for _ in 0..<100 { engine.say(String(repeating: "x", count: 10_000)) }
+    usleep(700_000)
+    engine.end()
+    #expect(try client.answer()?.events.last == "[DONE]")
   }
 
   @Test("more connections than may be wait outside until one goes")

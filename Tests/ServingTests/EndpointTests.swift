@@ -113,6 +113,9 @@ struct EndpointTests {
     let long = try TestServer(FakeEngine(.refuses(.tooLong(promptTokens: 900, contextLength: 512)))).post(Self.chat, Self.hello + "}")
     #expect(long.status == 400 && long.error?["code"]?.string == "context_length_exceeded")
     #expect(long.error?["message"]?.string?.contains("900") == true && long.error?["message"]?.string?.contains("512") == true)
+    let longer = try TestServer(FakeEngine(.waits)).post("/v1/completions", #"{"prompt": "\#(String(repeating: "x", count: 100_001))"}"#)
+    #expect(
+      longer.status == 400 && longer.error?["code"]?.string == "context_length_exceeded" && longer.error?["param"]?.string == "prompt")
     let full = try TestServer(FakeEngine(.refuses(.queueFull(waiting: 3)))).post(Self.chat, Self.hello + #", "stream": true}"#)
     #expect(full.status == 503 && full.headers["retry-after"] == "1" && full.error?["type"]?.string == "overloaded_error")
     let broken = try TestServer(FakeEngine(.says(["x"], .failed("no memory"))))

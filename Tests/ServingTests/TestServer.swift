@@ -1,10 +1,10 @@
-import Generation
 import Glibc
 import JSON
 import Synchronization
 import Testing
 import Tokenization
 
+@testable import Generation
 @testable import Serving
 
 /// A server on a port of its own and a thread of its own, over fake engines. It stops with the test.
@@ -82,7 +82,7 @@ final class TestServer: Sendable {
         return .init(
           ids: messages.map { "\($0.role): \($0.content)\n" }.joined().utf8.map(Int32.init), stopTokens: [0], stopStrings: [], leading: "")
       },
-      encode: { $0.utf8.map(Int32.init) }, ends: [0], facts: ["layers": 2])
+      encode: { $0.utf8.map(Int32.init) }, ends: [0], mostBytes: 100_000, facts: ["layers": 2])
   }
 
   func stop() { start.state.withLock { $0.remote }?.stop() }

@@ -7,7 +7,7 @@ final class AnswerStream {
   let request: GenerationRequest
   let sampler: Sampler
   private let deliver: @Sendable (GenerationEvent) -> Void
-  private let tokenizer: Tokenizer
+  private let tokenizer: Tokenizer?
   private var text: AnswerText
 
   /// Prompt and what has been written.
@@ -20,7 +20,7 @@ final class AnswerStream {
   private(set) var isFinished = false
 
   init(
-    _ ticket: Ticket, _ request: GenerationRequest, _ tokenizer: Tokenizer, contextLength: Int,
+    _ ticket: Ticket, _ request: GenerationRequest, _ tokenizer: Tokenizer?, contextLength: Int,
     deliver: @escaping @Sendable (GenerationEvent) -> Void
   ) {
     self.ticket = ticket
@@ -35,11 +35,12 @@ final class AnswerStream {
   }
 
   var written: Int { tokens.count - request.prompt.count }
-  var place: Sampler.Place { .init(stream: 0, index: written) }
+  var place: Sampler.Place { .init(stream: request.stream, index: written) }
 
   /// A text's first space is no part of it where the tokenizer puts one before every text, as SentencePiece does.
-  private static func leading(_ request: GenerationRequest, _ tokenizer: Tokenizer) -> String {
-    tokenizer.dropsFirstSpace && request.prompt.allSatisfy(tokenizer.isSpecial) ? " " : ""
+  private static func leading(_ request: GenerationRequest, _ tokenizer: Tokenizer?) -> String {
+    guard let tokenizer, tokenizer.dropsFirstSpace else { return "" }
+    return request.prompt.allSatisfy(tokenizer.isSpecial) ? " " : ""
   }
 
   /// Takes the next token of the answer, and delivers what it completes.
@@ -47,14 +48,16 @@ final class AnswerStream {
     tokens.append(choice.id)
     if request.stopTokens.contains(choice.id) { return finish(.stop) }
     if request.sampling.repetitionPenalty != 1 { seen.insert(choice.id) }
-    let bytes = tokenizer.decodeBytes(choice.id)
+    let bytes = self.bytes(choice.id)
     let token = GeneratedToken(
       id: choice.id, bytes: bytes, logprob: choice.logprob,
-      alternatives: choice.alternatives.map { ($0.id, tokenizer.decodeBytes($0.id), $0.logprob) })
-    send(text.append(token, text: tokenizer.isSpecial(choice.id) ? [] : bytes))
+      alternatives: choice.alternatives.map { ($0.id, self.bytes($0.id), $0.logprob) })
+    send(text.append(token, text: tokenizer?.isSpecial(choice.id) == true ? [] : bytes))
     if text.isStopped { return finish(.stop) }
     if tokens.count >= mostTokens { finish(.length) }
   }
+
+  private func bytes(_ id: Int32) -> [UInt8] { tokenizer?.decodeBytes(id) ?? [] }
 
   func finish(_ reason: FinishReason) {
     guard !isFinished else { return }

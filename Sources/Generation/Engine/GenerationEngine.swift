@@ -18,7 +18,7 @@ public final class GenerationEngine: @unchecked Sendable {
   public let contextLength: Int
   public let slots: Int
   let model: Llama
-  private let tokenizer: Tokenizer
+  private let tokenizer: Tokenizer?
   private let queue: Int
   private let book = OrderBook()
   private let isStepping = Atomic(false)
@@ -32,7 +32,12 @@ public final class GenerationEngine: @unchecked Sendable {
   ///   - contextLength: most tokens of prompt and answer together; at most the model's own.
   ///   - queue: most requests that wait for a slot.
   /// - Throws: `BackendError`, where there is no memory for the cache.
-  public init(_ model: Llama, _ tokenizer: Tokenizer, slots: Int, contextLength: Int, queue: Int) throws {
+  public convenience init(_ model: Llama, _ tokenizer: Tokenizer, slots: Int, contextLength: Int, queue: Int) throws {
+    try self.init(model, tokenizer: tokenizer, slots: slots, contextLength: contextLength, queue: queue)
+  }
+
+  /// - Parameter tokenizer: nil for callers who want tokens and no text; they hear of them when an answer ends.
+  package init(_ model: Llama, tokenizer: Tokenizer?, slots: Int, contextLength: Int, queue: Int) throws {
     precondition(slots > 0 && queue >= 0, "engine: \(slots) slots, \(queue) waiting")
     precondition((2...model.config.contextLength).contains(contextLength), "engine: a context of \(contextLength) tokens")
     (self.model, self.tokenizer, self.slots, self.contextLength, self.queue) = (model, tokenizer, slots, contextLength, queue)

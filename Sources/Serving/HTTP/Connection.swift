@@ -30,6 +30,8 @@ final class Connection {
   private let limits: RequestLimits
   private var reader: HeadReader
   private var discarded = 0
+  /// Bytes of the body, as long as it or its answer is here.
+  private var held = 0
   private unowned let owner: HTTPServer
 
   /// More than this is not read while an answer is being made: the client may send its next request early, not fill our memory.
@@ -74,7 +76,13 @@ final class Connection {
 
   private var descriptor: Int32 { bufferevent_getfd(bufferevent) }
 
+  private func letGo() {
+    owner.heldBytes -= held
+    held = 0
+  }
+
   private func closed() {
+    letGo()
     exchange?.lost()
     owner.remove(self)
   }
@@ -104,7 +112,7 @@ final class Connection {
         do throws(Refusal) {
           let (count, head) = try reader.read(Self.bytes(of: input, at..<end))
           at += count
-          if let head { begin(head) }
+          if let head { try begin(head) }
         } catch {
           return owner.refuse(self, error)
         }
@@ -119,7 +127,13 @@ final class Connection {
     }
   }
 
-  private func begin(_ head: RequestHead) {
+  private func begin(_ head: RequestHead) throws(Refusal) {
+    guard owner.heldBytes + head.bodyLength <= limits.allBodyBytes else {
+      throw Refusal(
+        status: 503, message: "the server holds all the requests it can", headers: [.init(name: "Retry-After", value: "1")])
+    }
+    held = head.bodyLength
+    owner.heldBytes += held
     self.head = head
     phase = head.bodyLength > 0 ? .body(left: head.bodyLength) : .answering
   }
@@ -165,6 +179,7 @@ final class Connection {
 
   /// The answer has been sent. If the connection goes on, what came meanwhile is the beginning of the next request.
   func answered() {
+    letGo()
     exchange = nil
     guard head?.closes == false else { return phase = .closing }
     (head, reader, phase) = (nil, HeadReader(limits), .idle)
@@ -176,6 +191,7 @@ final class Connection {
 
   enum Lateness { case none, silent, refusal(Refusal) }
 
+  /// Asked from time to time.
   func lateness(at now: Double) -> Lateness {
     let seconds = now - since
     switch phase {
@@ -186,7 +202,10 @@ final class Connection {
     case .body:
       return seconds > limits.bodySeconds
         ? .refusal(Refusal(status: 408, message: "the request's body took longer than \(Int(limits.bodySeconds)) seconds")) : .none
-    case .answering: return pending > 0 && seconds > limits.stallSeconds ? .silent : .none
+    case .answering:
+      // Who has taken all there was is not late.
+      if pending == 0 { since = now }
+      return pending > 0 && seconds > limits.stallSeconds ? .silent : .none
     case .refused: return seconds > Self.lingerSeconds || discarded > Self.mostDiscarded ? .silent : .none
     case .closing: return seconds > 1 && pending == 0 ? .silent : .none
     }

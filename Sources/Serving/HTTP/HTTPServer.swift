@@ -15,6 +15,9 @@ final class HTTPServer {
   var onSignal: (Int32) -> Void = { _ in }
   var onAlarm: () -> Void = {}
 
+  /// Bytes of all bodies that are here.
+  var heldBytes = 0
+
   private let base: OpaquePointer
   private var evhttp: OpaquePointer?
   private var listener: OpaquePointer?

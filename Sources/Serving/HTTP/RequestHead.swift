@@ -45,6 +45,8 @@ public struct RequestLimits: Sendable {
   /// Bytes of request line and headers together.
   public var headBytes = 16 << 10
   public var bodyBytes = 8 << 20
+  /// Bytes of all bodies that are held at the same time.
+  public var allBodyBytes = 256 << 20
   /// Seconds from a request's first byte to the end of its headers, and from there to the end of its body.
   public var headSeconds = 10.0
   public var bodySeconds = 60.0

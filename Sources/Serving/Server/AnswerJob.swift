@@ -4,7 +4,7 @@ import JSON
 /// One request for answers, from the prompt to the last byte. Touched by the loop's thread alone; engines reach it through the mailbox.
 final class AnswerJob {
   /// A prompt and how its answers are made.
-  struct Order {
+  struct Order: Sendable {
     let prompts: [GenerationRequest]
     let options: AnswerOptions
     let format: AnswerFormat

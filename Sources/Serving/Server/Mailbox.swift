@@ -4,6 +4,7 @@ import Synchronization
 /// What other threads have for the loop.
 final class Mailbox: Sendable {
   enum Message: Sendable {
+    case prepared(job: Int, Result<PromptReader.Reading, APIError>)
     case event(job: Int, choice: Int, GenerationEvent)
     case stop
   }

@@ -30,14 +30,17 @@ public struct ServedModel: Sendable {
   public let encode: @Sendable (String) -> [Int32]
   /// Ids that end an answer.
   public let ends: Set<Int32>
+  /// No text of more bytes fits the context, whatever its tokens are.
+  public let mostBytes: Int
   /// The member "hoof" of the model's entry in /v1/models.
   public let facts: JSON
 
   public init(
     id: String, engine: any AnswerEngine, chat: @escaping @Sendable ([ChatTemplate.Message]) throws -> ChatPrompt.Prompt,
-    encode: @escaping @Sendable (String) -> [Int32], ends: Set<Int32>, facts: JSON
+    encode: @escaping @Sendable (String) -> [Int32], ends: Set<Int32>, mostBytes: Int, facts: JSON
   ) {
-    (self.id, self.engine, self.chat, self.encode, self.ends, self.facts) = (id, engine, chat, encode, ends, facts)
+    (self.id, self.engine, self.chat, self.encode) = (id, engine, chat, encode)
+    (self.ends, self.mostBytes, self.facts) = (ends, mostBytes, facts)
   }
 }
 

@@ -5,7 +5,8 @@ import Tokenization
 
 /// Models over HTTP, in the words of OpenAI's API, and a page to talk to them.
 ///
-/// One thread has the loop and everything here; each engine has another. Events of engines come through a mailbox.
+/// One thread has the loop and everything here, each engine another, and one more makes prompts. What they have for the loop comes through a
+/// mailbox.
 ///
 ///     let server = try Server([model], options)
 ///     let port = try server.listen()
@@ -40,6 +41,10 @@ public final class Server {
   let page: Page
   private let http: HTTPServer
   private let mailbox: Mailbox
+  private let reader: PromptReader
+  private let preparer = Preparer()
+  /// Requests whose prompts are being made.
+  private var unprepared: [Int: Exchange] = [:]
   private var jobs: [Int: AnswerJob] = [:]
   private var lastJob = 0
   private var exchanges = 0
@@ -61,6 +66,7 @@ public final class Server {
     metrics = Metrics(version: options.version)
     http = try HTTPServer(options.limits)
     mailbox = Mailbox(http.alarm)
+    reader = PromptReader(models: models)
     http.onRequest = { [unowned self] in received($0) }
     http.onRefusal = { [unowned self] in metrics.count("other", $0) }
     http.onAlarm = { [unowned self] in takeMail() }
@@ -70,14 +76,18 @@ public final class Server {
 
   public var remote: ServerRemote { ServerRemote(mailbox: mailbox) }
 
+  /// From now on connections wait to be served, and Ctrl-C for `run`.
   /// - Returns: the port.
-  public func listen() throws(ServingError) -> Int { try http.listen(host: options.host, port: options.port) }
+  public func listen() throws(ServingError) -> Int {
+    let port = try http.listen(host: options.host, port: options.port)
+    if options.watchesSignals { http.watchSignals() }
+    return port
+  }
 
   /// Serves until it is asked to stop.
   public func run() -> Ending {
-    if options.watchesSignals { http.watchSignals() }
     http.run()
-    for job in jobs.values { job.abandon() }
+    preparer.end()
     return ending
   }
 
@@ -89,6 +99,7 @@ public final class Server {
     // 499 is nginx's number for clients who left.
     var status = 499
     exchange.onStatus = { status = $0 }
+    exchange.onLost = { status = 499 }
     exchange.onOver = { [unowned self, unowned exchange] in
       metrics.count(route.label, status)
       let milliseconds = Int((Clock.now - exchange.start) * 1000)
@@ -116,13 +127,9 @@ public final class Server {
       metrics.connections = http.connectionCount
       return Reply(type: "text/plain; version=0.0.4; charset=utf-8", body: Array(metrics.text(of: models).utf8))
     case .models: return .json(["object": "list", "data": .array(models.map(entry))])
-    case .model(let id): return .json(entry(try model(id)))
-    case .chat:
-      let request = try ChatRequest(exchange.body)
-      return try answer(try model(request.model), order(for: request, try model(request.model)), exchange)
-    case .completions:
-      let request = try CompletionRequest(exchange.body)
-      return try answer(try model(request.model), order(for: request, try model(request.model)), exchange)
+    case .model(let id): return .json(entry(try reader.model(id)))
+    case .chat: return try prepare(exchange, for: .chat)
+    case .completions: return try prepare(exchange, for: .completion)
     case .unknown: throw .notFound("there is no '\(exchange.head.path.prefix(200))' here")
     }
   }
@@ -131,56 +138,34 @@ public final class Server {
     ["id": .string(model.id), "object": "model", "created": .int(metrics.startSeconds), "owned_by": "hoof", "hoof": model.facts]
   }
 
-  /// - Parameter id: nil for the first.
-  private func model(_ id: String?) throws(APIError) -> ServedModel {
-    guard let id else { return models[0] }
-    if let model = models.first(where: { $0.id == id }) { return model }
-    let names = models.map { "'\($0.id)'" }.joined(separator: ", ")
-    throw APIError(
-      status: 404, message: "there is no model '\(id.prefix(200))' here, but \(names)", param: "model", code: "model_not_found")
-  }
-
-  private func order(for request: ChatRequest, _ model: ServedModel) throws(APIError) -> AnswerJob.Order {
-    let prompt: ChatPrompt.Prompt
-    do { prompt = try model.chat(request.messages) } catch {
-      throw APIError(message: "\(error)", param: "messages", code: "invalid_messages")
-    }
-    let generation = GenerationRequest(
-      prompt: prompt.ids, limit: request.options.limit, stopTokens: prompt.stopTokens,
-      stopStrings: prompt.stopStrings + request.options.stops,
-      logprobs: request.logprobs, leading: prompt.leading)
-    return .init(prompts: [generation], options: request.options, format: format(.chat, model, request.options, request.logprobs))
-  }
-
-  private func order(for request: CompletionRequest, _ model: ServedModel) -> AnswerJob.Order {
-    let prompts = request.prompts.map { prompt in
-      let ids =
-        switch prompt {
-        case .text(let text): model.encode(text)
-        case .ids(let ids): ids
-        }
-      return GenerationRequest(
-        prompt: ids, limit: request.options.limit, stopTokens: model.ends, stopStrings: request.options.stops, logprobs: request.logprobs)
-    }
-    return .init(prompts: prompts, options: request.options, format: format(.completion, model, request.options, request.logprobs))
-  }
-
-  private func format(_ endpoint: AnswerFormat.Endpoint, _ model: ServedModel, _ options: AnswerOptions, _ logprobs: Int?) -> AnswerFormat {
-    AnswerFormat(endpoint, model: model.id, logprobs: logprobs, streams: options.streams, streamsUsage: options.streamsUsage)
-  }
-
-  private func answer(_ model: ServedModel, _ order: AnswerJob.Order, _ exchange: Exchange) throws(APIError) -> Reply? {
+  /// The prompt is made on another thread, and the answer begins when it is there.
+  private func prepare(_ exchange: Exchange, for endpoint: AnswerFormat.Endpoint) throws(APIError) -> Reply? {
     if stopAsked != nil { throw .goingDown }
     lastJob += 1
     let number = lastJob
-    let job = AnswerJob(number, order, for: model, on: exchange, metrics)
-    exchange.onLost = { [unowned self] in jobs.removeValue(forKey: number)?.abandon() }
-    jobs[number] = job
-    do throws(APIError) { try job.start(mailbox) } catch {
-      jobs[number] = nil
-      throw error
+    unprepared[number] = exchange
+    let lost = exchange.onLost
+    exchange.onLost = { [unowned self] in
+      lost()
+      unprepared[number] = nil
+      jobs.removeValue(forKey: number)?.abandon()
     }
+    let (body, reader, mailbox) = (exchange.body, reader, mailbox)
+    preparer.run { mailbox.post(.prepared(job: number, reader.read(body, for: endpoint))) }
     return nil
+  }
+
+  private func begin(_ number: Int, _ result: Result<PromptReader.Reading, APIError>) {
+    guard let exchange = unprepared.removeValue(forKey: number) else { return }
+    do throws(APIError) {
+      let reading = try result.get()
+      let job = AnswerJob(number, reading.order, for: reading.model, on: exchange, metrics)
+      jobs[number] = job
+      try job.start(mailbox)
+    } catch {
+      jobs[number] = nil
+      exchange.reply(error.reply)
+    }
   }
 
   // MARK: Events
@@ -194,6 +179,7 @@ public final class Server {
         job.take(choice, event)
         touched.insert(number)
         if job.isOver { jobs[number] = nil }
+      case .prepared(let number, let result): begin(number, result)
       case .stop: askToStop()
       }
     }

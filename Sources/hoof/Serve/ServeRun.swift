@@ -84,8 +84,9 @@ struct ServeRun {
   }
 
   private func introduce(_ contexts: [Int], _ options: Server.Options) {
+    let room = slots == 1 ? "1 slot" : "\(slots) slots"
     for (entry, context) in zip(sources, contexts) {
-      Output.note("hoof: serving '\(entry.id)': \(description(of: entry.source)); \(slots) slots of \(context) tokens".onOneLine)
+      Output.note("hoof: serving '\(entry.id)': \(description(of: entry.source)); \(room) of \(context) tokens".onOneLine)
       if let asked = arguments.int("context"), asked > context {
         Output.note("hoof: --context \(asked): '\(entry.id)' was made for \(context) tokens".onOneLine)
       }
@@ -103,6 +104,11 @@ struct ServeRun {
       "\(source.config.layers.count) layers, \((Double(sizes.parameters) / 1e6).fixed(1)) M parameters, \(ByteCount(sizes.bytes))\(story)"
   }
 
+  /// In bytes of text.
+  private static func longestToken(of tokenizer: Tokenizer) -> Int {
+    (0..<Int32(tokenizer.vocabularySize)).reduce(1) { max($0, tokenizer.decodeBytes($1).count) }
+  }
+
   private func served(
     _ id: String, _ source: ModelSource, _ tokenizer: Tokenizer, _ engine: GenerationEngine, isBase: Bool
   ) -> ServedModel {
@@ -116,7 +122,7 @@ struct ServeRun {
     return ServedModel(
       id: id, engine: engine, chat: { try chat.get().prompt(for: $0) },
       encode: { tokenizer.bosTokens + tokenizer.encode($0, template: false) },
-      ends: Set(source.config.eosTokens.map(Int32.init)), facts: facts)
+      ends: Set(source.config.eosTokens.map(Int32.init)), mostBytes: engine.contextLength * Self.longestToken(of: tokenizer), facts: facts)
   }
 }
 
