@@ -88,12 +88,14 @@ def tabs(setting):
     page = single(setting.page())
     target = page.browser.call("Target.createTarget", url=page.url, browserContextId=page.context, background=True)["targetId"]
     session = page.browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-    look = lambda: page.browser.call("Runtime.evaluate", session, expression="[...document.querySelectorAll('#list .open')].map((node) => node.textContent).join()",
-                                     returnByValue=True)["result"].get("value")
-    end = time.monotonic() + 10
-    while look() != "" and time.monotonic() < end:
+    read = lambda expression: page.browser.call("Runtime.evaluate", session, expression=expression, returnByValue=True)["result"].get("value")
+    look = lambda: read("[...document.querySelectorAll('#list .open')].map((node) => node.textContent).join()")
+    end = time.monotonic() + 20
+    while not read("document.readyState === 'complete' && location.protocol === 'http:'") and time.monotonic() < end:
         time.sleep(0.05)
+    equal(look(), "")
     say(page, STORY, 1)
+    end = time.monotonic() + 10
     while look() != STORY and time.monotonic() < end:
         time.sleep(0.05)
     equal(look(), STORY)
