@@ -177,6 +177,8 @@ class Handler(BaseHTTPRequestHandler):
             if words[0] == "break" and index == 5:
                 self.close_connection = True
                 return self.connection.close()
+            if words[0] == "ends" and index == 5:
+                return self.chunk(b"")
             if words[0] == "broken" and index == 5:
                 return event({"error": {"message": "The device was lost.", "type": "server_error"}}) or self.chunk(b"")
         event({**common, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
