@@ -12,3 +12,13 @@ int hoof_file_start_flush(int descriptor, int64_t offset, int64_t count) {
 }
 
 const char *hoof_file_own_name(void) { return (const char *)getauxval(AT_EXECFN); }
+
+static char **words;
+
+// glibc calls constructors with what it calls main with.
+__attribute__((constructor)) static void keep_words(int count, char **given) {
+  (void)count;
+  words = given;
+}
+
+const char *const *hoof_file_own_words(void) { return (const char *const *)words; }

@@ -1,6 +1,7 @@
+import Formats
 import Glibc
 import Terminal
 
 Interrupt.ignoreClosedPipes()
 MappedFiles.explainTruncation()
-exit(Program.run(Array(CommandLine.arguments.dropFirst())))
+exit(Program.run(OwnExecutable.words))

@@ -14,4 +14,8 @@ int hoof_file_start_flush(int descriptor, int64_t offset, int64_t count);
 /// What the running program was started as: AT_EXECFN of the kernel's auxiliary vector; null where it is missing.
 const char *hoof_file_own_name(void);
 
+/// The words the program was started with, its name first and a null pointer last. Swift's CommandLine reads them from /proc, which a bare root
+/// folder has not.
+const char *const *hoof_file_own_words(void);
+
 #endif

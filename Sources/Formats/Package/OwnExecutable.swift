@@ -12,9 +12,24 @@ package enum OwnExecutable {
       let path = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
       return access(path, R_OK) == 0 ? path : link
     }
-    guard let name = hoof_file_own_name() else { return CommandLine.arguments.first ?? "" }
+    guard let name = hoof_file_own_name() else { return name }
     return String(cString: name)
   }
+
+  /// The words it was started with, behind its name.
+  package static var words: [String] {
+    var words: [String] = []
+    guard let given = hoof_file_own_words(), given[0] != nil else { return words }
+    var next = 1
+    while let word = given[next] {
+      words.append(String(cString: word))
+      next += 1
+    }
+    return words
+  }
+
+  /// Its last part is what the user calls the program.
+  package static var name: String { hoof_file_own_words().flatMap { $0[0] }.map { String(cString: $0) } ?? path }
 
   private static let link = "/proc/self/exe"
 }

@@ -12,7 +12,7 @@ struct PackagedProgram {
   /// nil in a hoof without a model.
   static func find() throws(FormatError) -> PackagedProgram? {
     guard let model = try PackagedModel.find(path: OwnExecutable.path) else { return nil }
-    return PackagedProgram(model: model, name: CommandLine.arguments.first?.split(separator: "/").last.map(String.init) ?? "package")
+    return PackagedProgram(model: model, name: OwnExecutable.name.split(separator: "/").last.map(String.init) ?? "package")
   }
 
   func run(_ words: [String]) throws {
