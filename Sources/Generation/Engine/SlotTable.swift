@@ -22,7 +22,7 @@ struct SlotTable {
     let shared: Int
   }
 
-  /// Waiting for another prompt pays when it saves as many tokens.
+  /// Fewer tokens are read again as quickly as anything is done to avoid it.
   private static let leastGain = 16
 
   private var cache: KVCache
@@ -51,9 +51,10 @@ struct SlotTable {
     precondition(!free.isEmpty, "admission without a free slot")
     let source = slots.indices.max { (shared[$0], slots[$1].held.count) < (shared[$1], slots[$0].held.count) }!
     let oldest = free.min { slots[$0].used < slots[$1].used }!
-    // What a free slot holds beyond the common part is lost when its rows are taken over; where that is more than the common part, they are
-    // copied instead, over whatever has lain untouched for longest.
-    let isKept = slots[source].stream != nil || slots[source].held.count > 2 * shared[source]
+    // What a free slot holds beyond the common part is lost when its rows are taken over. A conversation that goes on loses little or nothing;
+    // where another one would, the common part is copied over whatever has lain untouched for longest.
+    let lost = slots[source].held.count - shared[source]
+    let isKept = slots[source].stream != nil || lost > max(SlotTable.leastGain, shared[source] / 8)
     let target = isKept ? oldest : source
     if target != source {
       if shared[target] < shared[source] {

@@ -160,7 +160,8 @@ struct WritingClock {
     let reused = usage.reusedTokens > 0 ? " (\(usage.reusedTokens) known already)" : ""
     var text = "\(usage.answerTokens) token\(usage.answerTokens == 1 ? "" : "s")\(why)"
     if usage.answerTokens > 1 { text += ", \(rate(usage).fixed(1)) tokens/s" }
-    return text + "; prompt of \(usage.promptTokens) tokens\(reused) in \(TimeSpan(promptSeconds)), \(promptRate(usage).fixed(1)) tokens/s"
+    text += "; prompt of \(usage.promptTokens) token\(usage.promptTokens == 1 ? "" : "s")\(reused)"
+    return text + " in \(TimeSpan(promptSeconds)), \(promptRate(usage).fixed(1)) tokens/s"
   }
 }
 
