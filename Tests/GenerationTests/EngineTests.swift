@@ -165,6 +165,22 @@ struct EngineTests {
     }
   }
 
+  @Test("a model without some of its layers and sublayers writes what whole passes of it predict")
+  func cut() throws {
+    let model = example.model.without(layers: [2], attention: [4], mlp: [1])
+    let engine = try GenerationEngine(model, example.tokenizer, slots: 2, contextLength: 64, queue: 10)
+    let answers = try Example.prompts.map { try engine.start(request($0, limit: 12)) }
+    try engine.drain()
+    for (text, answer) in zip(Example.prompts, answers) {
+      var ids = example.ids(text)
+      for _ in 0..<12 {
+        let row = try model.logits([ids])[0].rows(ids.count - 1..<ids.count).floats()
+        ids.append(Int32(row.firstIndex(of: row.max()!)!))
+      }
+      #expect(answer.ids == Array(ids.suffix(12)))
+    }
+  }
+
   @Test("logprobs are the model's own, with the likeliest tokens beside, whatever sampling does")
   func logprobs() throws {
     var request = request(Example.prompts[1], limit: 8, sampling: .init(temperature: 2, topK: 50, repetitionPenalty: 1.5, seed: 3))
