@@ -64,7 +64,8 @@ struct PromptCommandTests {
   @Test("bad input is one line that says what is wrong")
   func refusals() throws {
     let cases: [(line: String, says: String)] = [
-      ("", "there is no prompt"), ("{", "line 1"), ("[]", "expected an object"), (#"{"text": "a"}"#, "'text' is not known"),
+      ("", "is empty"), ("\n \n", "there is no prompt"),
+      ("{", "line 1"), ("[]", "expected an object"), (#"{"text": "a"}"#, "'text' is not known"),
       (#"{"prompt": 3}"#, "prompt is not a string"), (#"{"prompt": "a", "checks": {"contain": "b"}}"#, "there is no check 'contain'"),
       (#"{"prompt": "a", "checks": {"regex": "("}}"#, "not a regular expression"), (#"{"prompt": "a", "checks": {}}"#, "checks nothing"),
       (#"{"prompt": "a", "checks": {"min_words": -1}}"#, "min_words"), (#"{"prompt": "a", "messages": []}"#, "both"),

@@ -93,6 +93,36 @@ struct EngineTests {
     #expect(first.text == expected[0].text && second.text == expected[1].text && second.usage?.reusedTokens == common)
   }
 
+  @Test("a beginning that several requests have in common is read once, also when they come together")
+  func together() throws {
+    let opening = String(repeating: "Lily had a cat. The cat was big and red. ", count: 12)
+    let requests = ["She said", "One day", "The dog", "She said"].enumerated().map { index, text in
+      var request = request(opening + text, sampling: .init(temperature: 1, seed: 8))
+      request.stream = index
+      return request
+    }
+    let expected = try alone(requests)
+    let common = requests.dropFirst().map { zip($0.prompt, requests[0].prompt).prefix { $0 == $1 }.count }.min() ?? 0
+    #expect(common > 128)
+    let engine = try example.engine(slots: 4)
+    let answers = try requests.map(engine.start)
+    try engine.drain()
+    #expect(answers.map(\.text) == expected.map(\.text))
+    #expect(answers[0].usage?.reusedTokens == 0 && answers.dropFirst().allSatisfy { ($0.usage?.reusedTokens ?? 0) >= common })
+    #expect(engine.load.tokensRead < requests[0].prompt.count + 4 * 16)
+    #expect(engine.load.tokensRead + engine.load.tokensReused == requests.reduce(0) { $0 + $1.prompt.count })
+
+    // Who was to read it leaves: the next one does.
+    let busy = try example.engine(slots: 2)
+    let (left, stays) = (Answer(), Answer())
+    let ticket = try busy.submit(requests[0], deliver: left.deliver)
+    try busy.submit(requests[1], deliver: stays.deliver)
+    try busy.step()
+    busy.cancel(ticket)
+    try busy.drain()
+    #expect(left.reason == .cancelled && stays.text == expected[1].text && stays.usage?.reusedTokens == 128)
+  }
+
   @Test("a long prompt is read in parts, and answers go on meanwhile")
   func chunks() throws {
     let long = request(String(repeating: Example.prompts[3] + ". ", count: 30), limit: 5)
@@ -132,6 +162,22 @@ struct EngineTests {
       let answer = try example.engine().answer(request)
       let end = try #require(String(text).range(of: stop))
       #expect(answer.reason == .stop && answer.text == String(text)[end], "before '\(stop)'")
+    }
+  }
+
+  @Test("a model without some of its layers and sublayers writes what whole passes of it predict")
+  func cut() throws {
+    let model = example.model.without(layers: [2], attention: [4], mlp: [1])
+    let engine = try GenerationEngine(model, example.tokenizer, slots: 2, contextLength: 64, queue: 10)
+    let answers = try Example.prompts.map { try engine.start(request($0, limit: 12)) }
+    try engine.drain()
+    for (text, answer) in zip(Example.prompts, answers) {
+      var ids = example.ids(text)
+      for _ in 0..<12 {
+        let row = try model.logits([ids])[0].rows(ids.count - 1..<ids.count).floats()
+        ids.append(Int32(row.firstIndex(of: row.max()!)!))
+      }
+      #expect(answer.ids == Array(ids.suffix(12)))
     }
   }
 

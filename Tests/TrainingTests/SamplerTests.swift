@@ -34,6 +34,35 @@ struct SamplerTests {
     expect(candidates(.init(temperature: 1, topK: 2, topP: 0.5)), [1: 1])
   }
 
+  @Test("min-p counts from the likeliest token's probability, behind temperature and top-p, as transformers does")
+  func minP() {
+    expect(candidates(.init(temperature: 1, minP: 0.51)), [1: 4.0 / 7, 4: 3.0 / 7])
+    expect(candidates(.init(temperature: 1, minP: 0.49)), [0: 2.0 / 9, 1: 4.0 / 9, 4: 3.0 / 9])
+    expect(candidates(.init(temperature: 1, minP: 1)), [1: 1])
+    // Of squares, 9/16 is enough and 4/16 is not.
+    expect(candidates(.init(temperature: 0.5, minP: 0.51)), [1: 16.0 / 25, 4: 9.0 / 25])
+    // Before top-p, it would have left the first alone: of 4/7 and 3/7 that is a half.
+    expect(candidates(.init(temperature: 1, topP: 0.5, minP: 0.51)), [1: 4.0 / 7, 4: 3.0 / 7])
+    expect(candidates(.init(temperature: 1, topP: 0.95, minP: 0.3)), [0: 2.0 / 9, 1: 4.0 / 9, 4: 3.0 / 9])
+    expect(candidates(.init(temperature: 1, topK: 3, minP: 0.6)), [1: 4.0 / 7, 4: 3.0 / 7])
+  }
+
+  @Test("the repetition penalty divides positive logits and multiplies negative ones")
+  func penalty() {
+    var row: [Float] = [2, -1, 0, 3, -4]
+    Sampler.Options(repetitionPenalty: 2).penalize(&row, seen: [0, 1, 2])
+    #expect(row == [1, -2, 0, 3, -4])
+  }
+
+  @Test("the likeliest are those of the sorted row, of equal ones the lowest ids", arguments: [0, 1, 3, 40, 2600, 5000, Int.max])
+  func likeliest(count: Int) {
+    // Many equal values, and some that are no numbers.
+    let row = (0..<5000).map { $0 % 97 == 0 ? Float.nan : Float(($0 * 7919) % 1013) }
+    let sorted = row.indices.filter { !row[$0].isNaN }.sorted { row[$0] != row[$1] ? row[$0] > row[$1] : $0 < $1 }
+    let found = Sampler.likeliest(count, of: row[...])
+    #expect(found.map(\.id) == Array(sorted.prefix(count)) && found.allSatisfy { $0.logit == row[$0.id] })
+  }
+
   @Test("equal logits are taken from the lowest id on, and what is no number has no chance")
   func edges() {
     expect(candidates(.init(temperature: 1, topK: 2), [1, 1, 1, 1]), [0: 0.5, 1: 0.5])

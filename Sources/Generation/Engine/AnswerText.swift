@@ -9,9 +9,10 @@ struct AnswerText {
   private let stops: [[UInt8]]
   /// Dropped where the text begins with it; empty when that is settled.
   private var leading: [UInt8]
-  /// What has not been delivered, and the tokens it comes from, each with the place in `bytes` where its text ends.
+  /// What has not been delivered, and the tokens it comes from, each with the places in `bytes` where its text begins and ends; the first one's
+  /// beginning may have been delivered.
   private var bytes: [UInt8] = []
-  private var tokens: [(token: GeneratedToken, end: Int)] = []
+  private var tokens: [(token: GeneratedToken, start: Int, end: Int)] = []
   /// A stop string was found; what stood before it has been delivered.
   private(set) var isStopped = false
 
@@ -22,17 +23,13 @@ struct AnswerText {
 
   /// - Parameter text: what the token adds to the text: its bytes, or nothing for a special token.
   mutating func append(_ token: GeneratedToken, text: [UInt8]) -> Piece {
+    tokens.append((token, bytes.count, bytes.count + text.count))
     bytes += text
-    tokens.append((token, bytes.count))
     guard settleLeading(isLast: false) else { return Piece(text: "", tokens: []) }
     if let start = firstStop() {
       isStopped = true
       // The token in which the stop string begins is delivered if some of its text is.
-      var begin = 0
-      let left = tokens.prefix { entry in
-        defer { begin = entry.end }
-        return begin < start
-      }
+      let left = tokens.prefix { $0.start < start }
       return Piece(text: String(decoding: bytes[..<start], as: UTF8.self), tokens: left.map(\.token))
     }
     return take(upTo: min(startOfPossibleStop(), startOfCutCharacter()))
@@ -52,7 +49,7 @@ struct AnswerText {
     guard !leading.isEmpty else { return true }
     if bytes.starts(with: leading) {
       bytes.removeFirst(leading.count)
-      tokens = tokens.map { ($0.token, max(0, $0.end - leading.count)) }
+      tokens = tokens.map { ($0.token, max(0, $0.start - leading.count), max(0, $0.end - leading.count)) }
     } else if !isLast, leading.starts(with: bytes) {
       return false
     }
@@ -65,7 +62,7 @@ struct AnswerText {
     let count = tokens.prefix { $0.end <= end }.count
     let piece = Piece(text: String(decoding: bytes[..<end], as: UTF8.self), tokens: tokens.prefix(count).map(\.token))
     bytes.removeFirst(end)
-    tokens = tokens.dropFirst(count).map { ($0.token, $0.end - end) }
+    tokens = tokens.dropFirst(count).map { ($0.token, $0.start - end, $0.end - end) }
     return piece
   }
 

@@ -170,7 +170,9 @@ public final class GenerationEngine: @unchecked Sendable {
   /// have beside them.
   private func rowsOfPass() -> [Int] {
     let paused = book.with { $0.paused }
-    let running = table.active.filter { !paused.contains($0.stream.ticket) }
+    let (following, reused) = table.follow(paused: paused)
+    if reused > 0 { book.with { $0.load.tokensReused += reused } }
+    let running = table.active.filter { !paused.contains($0.stream.ticket) && !following.contains($0.slot) }
     var counts = [Int](repeating: 0, count: slots)
     var prompts: [(slot: Int, stream: AnswerStream)] = []
     for entry in running {

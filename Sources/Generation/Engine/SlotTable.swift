@@ -11,7 +11,19 @@ struct SlotTable {
     var stream: AnswerStream?
     /// Number of the admission or end that touched it last.
     var used = 0
+    /// Who is just reading what this slot's prompt begins with.
+    var leader: Leader?
   }
+
+  private struct Leader {
+    let slot: Int
+    let ticket: Ticket
+    /// Tokens that both prompts begin with.
+    let shared: Int
+  }
+
+  /// Fewer tokens are read again as quickly as anything is done to avoid it.
+  private static let leastGain = 16
 
   private var cache: KVCache
   private var slots: [Slot]
@@ -34,14 +46,15 @@ struct SlotTable {
   mutating func admit(_ stream: AnswerStream) {
     let prompt = stream.request.prompt
     // The last token has to go through the model in any case: its logits are wanted.
-    let shared = slots.map { slot in min(prompt.count - 1, zip(slot.held, prompt).prefix { $0 == $1 }.count) }
+    let shared = slots.map { SlotTable.common($0.held, prompt) }
     let free = slots.indices.filter { slots[$0].stream == nil }
     precondition(!free.isEmpty, "admission without a free slot")
     let source = slots.indices.max { (shared[$0], slots[$1].held.count) < (shared[$1], slots[$0].held.count) }!
     let oldest = free.min { slots[$0].used < slots[$1].used }!
-    // What a free slot holds beyond the common part is lost when its rows are taken over; where that is more than the common part, they are
-    // copied instead, over whatever has lain untouched for longest.
-    let isKept = slots[source].stream != nil || slots[source].held.count > 2 * shared[source]
+    // What a free slot holds beyond the common part is lost when its rows are taken over. A conversation that goes on loses little or nothing;
+    // where another one would, the common part is copied over whatever has lain untouched for longest.
+    let lost = slots[source].held.count - shared[source]
+    let isKept = slots[source].stream != nil || lost > max(SlotTable.leastGain, shared[source] / 8)
     let target = isKept ? oldest : source
     if target != source {
       if shared[target] < shared[source] {
@@ -55,13 +68,56 @@ struct SlotTable {
     stream.reusedTokens = length
     clock += 1
     (slots[target].stream, slots[target].used) = (stream, clock)
+    slots[target].leader = leader(of: target, beyond: length)
+  }
+
+  /// Tokens that `prompt` begins with as `tokens` do, without its last one.
+  private static func common(_ tokens: [Int32], _ prompt: [Int32]) -> Int {
+    var count = 0
+    let most = min(tokens.count, prompt.count - 1)
+    while count < most, tokens[count] == prompt[count] { count += 1 }
+    return count
+  }
+
+  /// Another slot that is still reading the same beginning: several answers to one prompt, or users of one system message.
+  private func leader(of target: Int, beyond length: Int) -> Leader? {
+    guard let prompt = slots[target].stream?.request.prompt else { return nil }
+    let candidates = slots.indices.compactMap { index -> Leader? in
+      guard index != target, let stream = slots[index].stream, unread(index).count > 1 else { return nil }
+      return Leader(slot: index, ticket: stream.ticket, shared: SlotTable.common(stream.request.prompt, prompt))
+    }
+    guard let best = candidates.max(by: { $0.shared < $1.shared }), best.shared >= length + SlotTable.leastGain else { return nil }
+    return best
+  }
+
+  /// Takes over what has been read elsewhere in the meantime.
+  /// - Returns: slots that had better wait on, and how many tokens the others were spared.
+  mutating func follow(paused: Set<Ticket>) -> (waiting: Set<Int>, reused: Int) {
+    var (waiting, reused): (Set<Int>, Int) = ([], 0)
+    for index in slots.indices {
+      guard let stream = slots[index].stream, let leader = slots[index].leader else { continue }
+      let leading = slots[leader.slot]
+      let isReading = leading.stream?.ticket == leader.ticket && !paused.contains(leader.ticket)
+      if isReading, leading.held.count < leader.shared {
+        waiting.insert(index)
+        continue
+      }
+      slots[index].leader = nil
+      let shared = SlotTable.common(leading.held, stream.request.prompt)
+      guard shared > slots[index].held.count else { continue }
+      cache.copy(first: shared, of: leader.slot, to: index)
+      reused += shared - slots[index].held.count
+      slots[index].held = Array(stream.request.prompt[..<shared])
+      stream.reusedTokens = shared
+    }
+    return (waiting, reused)
   }
 
   /// Frees slots whose answers are finished; what they hold stays.
   mutating func release() {
     for index in slots.indices where slots[index].stream?.isFinished == true {
       clock += 1
-      (slots[index].stream, slots[index].used) = (nil, clock)
+      (slots[index].stream, slots[index].used, slots[index].leader) = (nil, clock, nil)
     }
   }
 

@@ -55,7 +55,9 @@ struct GenerateRun {
     if let profile { Output.note(profile.table) }
     if !arguments.has("quiet") { Output.note("hoof: \(clock.summary(end, context: engine.contextLength, limit: request.limit!))") }
     if arguments.has("json") {
-      try Output.line(report(text, request, answer, end, clock, writer).text(pretty: true))
+      var report = report(text, request, answer, end, clock, writer)
+      if let profile { report["profile"] = profile.json }
+      try Output.line(JSON.object(report).text(pretty: true))
     }
   }
 
@@ -99,7 +101,7 @@ struct GenerateRun {
   private func report(
     _ text: String, _ request: GenerationRequest, _ answer: CollectedAnswer, _ end: (reason: FinishReason, usage: Usage),
     _ clock: WritingClock, _ writer: WritingModel
-  ) -> JSON {
+  ) -> JSON.Object {
     var report: JSON.Object = [
       "format": "hoof-generate", "version": 1, "model": ["path": .string(writer.source.path)], "backend": .string(writer.backend.name),
       "prompt": .string(text), "prompt_tokens": .int(end.usage.promptTokens), "text": .string(answer.text),
@@ -124,8 +126,7 @@ struct GenerateRun {
           ]
         })
     }
-    if let profile = (writer.backend as? ProfilingBackend)?.profile() { report["profile"] = profile.json }
-    return .object(report)
+    return report
   }
 }
 
@@ -159,7 +160,8 @@ struct WritingClock {
     let reused = usage.reusedTokens > 0 ? " (\(usage.reusedTokens) known already)" : ""
     var text = "\(usage.answerTokens) token\(usage.answerTokens == 1 ? "" : "s")\(why)"
     if usage.answerTokens > 1 { text += ", \(rate(usage).fixed(1)) tokens/s" }
-    return text + "; prompt of \(usage.promptTokens) tokens\(reused) in \(TimeSpan(promptSeconds)), \(promptRate(usage).fixed(1)) tokens/s"
+    text += "; prompt of \(usage.promptTokens) token\(usage.promptTokens == 1 ? "" : "s")\(reused)"
+    return text + " in \(TimeSpan(promptSeconds)), \(promptRate(usage).fixed(1)) tokens/s"
   }
 }
 

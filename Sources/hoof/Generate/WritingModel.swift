@@ -51,7 +51,11 @@ struct WritingModel {
     let name = arguments.string("chat-template").flatMap(ChatFormat.Name.init)
     do throws(ChatFormatError) {
       return try ChatPrompt(ChatFormat(source, tokenizer, named: name), tokenizer, source.config)
-    } catch { throw CommandError("\(source.path): chat_template: \(error)") }
+    } catch {
+      throw CommandError(
+        "\(source.path): chat_template: \(error)",
+        advice: arguments.offers("raw") ? "or go on with the prompt as it stands with --raw" : nil)
+    }
   }
 
   /// Whether conversations have a format of their own, the model's or a named one.
