@@ -133,7 +133,10 @@ extension Server.Options {
     if let port = arguments.int("port") { self.port = port }
     key = arguments.string("api-key")
     origin = arguments.string("cors")
-    if let bytes = arguments.int("max-body") { limits.bodyBytes = bytes }
+    if let bytes = arguments.int("max-body") {
+      limits.bodyBytes = bytes
+      limits.allBodyBytes = max(limits.allBodyBytes, bytes)
+    }
   }
 }
 
