@@ -29,7 +29,7 @@ package enum OwnExecutable {
   }
 
   /// Its last part is what the user calls the program.
-  package static var name: String { hoof_file_own_words().flatMap { $0[0] }.map { String(cString: $0) } ?? path }
+  package static var name: String { hoof_file_own_words().flatMap { $0[0] }.map { String(cString: $0) } ?? "hoof" }
 
   private static let link = "/proc/self/exe"
 }

@@ -30,15 +30,18 @@ final class Connection {
   private let limits: RequestLimits
   private var reader: HeadReader
   private var discarded = 0
+  private var refused = 0.0
   /// Bytes of the body, as long as it or its answer is here.
   private var held = 0
+  private var watches: [(buffer: OpaquePointer?, entry: OpaquePointer?)] = []
   private unowned let owner: HTTPServer
 
   /// More than this is not read while an answer is being made: the client may send its next request early, not fill our memory.
   private static let mostAhead = 64 << 10
-  /// Bytes and seconds for which a refused client is listened to.
+  /// For so many bytes and seconds a refused client is listened to, as long as it goes on sending.
   private static let mostDiscarded = 256 << 20
-  private static let lingerSeconds = 10.0
+  private static let lingerSeconds = 30.0
+  private static let silentSeconds = 2.0
 
   init(_ bufferevent: OpaquePointer, owner: HTTPServer) {
     self.bufferevent = bufferevent
@@ -46,16 +49,18 @@ final class Connection {
     limits = owner.limits
     reader = HeadReader(limits)
     let own = Unmanaged.passUnretained(self).toOpaque()
-    evbuffer_add_cb(
-      bufferevent_get_input(bufferevent),
+    let (input, output) = (bufferevent_get_input(bufferevent), bufferevent_get_output(bufferevent))
+    let arrivals = evbuffer_add_cb(
+      input,
       { _, change, own in
         if let change, change.pointee.n_added > 0 { Connection.from(own).received(change.pointee.n_added) }
       }, own)
-    evbuffer_add_cb(
-      bufferevent_get_output(bufferevent),
+    let departures = evbuffer_add_cb(
+      output,
       { _, change, own in
         if let change, change.pointee.n_deleted > 0 { Connection.from(own).since = Clock.now }
       }, own)
+    watches = [(input, arrivals), (output, departures)]
   }
 
   static func from(_ pointer: UnsafeMutableRawPointer?) -> Connection { Unmanaged<Connection>.fromOpaque(pointer!).takeUnretainedValue() }
@@ -83,6 +88,8 @@ final class Connection {
 
   private func closed() {
     letGo()
+    // libevent frees the buffers later than evhttp its connection.
+    for watch in watches { evbuffer_remove_cb_entry(watch.buffer, watch.entry) }
     exchange?.lost()
     owner.remove(self)
   }
@@ -96,7 +103,9 @@ final class Connection {
     let input = bufferevent_get_input(bufferevent)!
     let length = evbuffer_get_length(input)
     switch phase {
-    case .refused: discard(input)
+    case .refused:
+      discard(input)
+      since = Clock.now
     case .answering: if length > Self.mostAhead { bufferevent_disable(bufferevent, Int16(EV_READ)) }
     case .closing: break
     case .idle, .head, .body: scan(input, from: length - count, to: length)
@@ -155,6 +164,7 @@ final class Connection {
   /// Sends an answer behind evhttp's back, which has not seen a whole request and has nothing to send itself.
   func refuse(with reply: Reply) {
     phase = .refused
+    refused = since
     let bytes = reply.closingBytes
     // It is the first to be sent for long: it fits the socket's buffer, and if it does not, the client had its chance.
     _ = send(descriptor, bytes, bytes.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL))
@@ -206,7 +216,9 @@ final class Connection {
       // Who has taken all there was is not late.
       if pending == 0 { since = now }
       return pending > 0 && seconds > limits.stallSeconds ? .silent : .none
-    case .refused: return seconds > Self.lingerSeconds || discarded > Self.mostDiscarded ? .silent : .none
+    case .refused:
+      let isLong = now - refused > Self.lingerSeconds || discarded > Self.mostDiscarded
+      return isLong || seconds > Self.silentSeconds ? .silent : .none
     case .closing: return seconds > 1 && pending == 0 ? .silent : .none
     }
   }

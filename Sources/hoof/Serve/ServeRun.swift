@@ -12,11 +12,9 @@ import Transformer
 struct ServeRun {
   private let arguments: Arguments
   private let sources: [(id: String, source: ModelSource)]
-  private let slots: Int
 
   init(_ arguments: Arguments) throws {
     self.arguments = arguments
-    slots = arguments.int("slots") ?? 8
     let paths = arguments.all("MODEL")
     let names = try Self.names(of: paths, arguments)
     sources = try zip(names, paths).map { ($0, try Models.open($1)) }
@@ -48,10 +46,11 @@ struct ServeRun {
     let contexts = sources.map { contextLength(of: $0.source) }
     let backend = try openBackend(arguments, for: sources[0].source) { backend in
       zip(sources, contexts).reduce(0) { sum, entry in
-        let cache = KVCache.byteCount(entry.0.source.config, slots: slots, capacity: entry.1, on: backend)
+        let cache = KVCache.byteCount(entry.0.source.config, slots: arguments.int("slots") ?? 1, capacity: entry.1, on: backend)
         return sum + ModelFit(entry.0.source, on: backend).weights + cache
       }
     }
+    let slots = arguments.int("slots") ?? self.slots(contexts, on: backend)
     var engines: [GenerationEngine] = []
     var models: [ServedModel] = []
     for (index, entry) in sources.enumerated() {
@@ -68,7 +67,7 @@ struct ServeRun {
     server.onNotice = { if isLoud { Output.note("hoof: \($0)") } }
     if arguments.has("verbose") { server.onAnswered = { Output.note("hoof: \($0)") } }
     let port = try server.listen()
-    if isLoud { introduce(contexts, options) }
+    if isLoud { introduce(contexts, slots, options) }
     let host =
       options.host == "0.0.0.0" || options.host == "::" ? "127.0.0.1" : options.host.contains(":") ? "[\(options.host)]" : options.host
     try onListening("http://\(host):\(port)/")
@@ -79,11 +78,19 @@ struct ServeRun {
     if ending == .forced { throw Interrupted() }
   }
 
+  /// The more answers are written side by side, the more each reading of the weights gives, as far as there is memory for what they remember.
+  private func slots(_ contexts: [Int], on backend: any ComputeBackend) -> Int {
+    let room = backend.memory().free / 4
+    return [32, 16, 8, 4, 2].first { slots in
+      zip(sources, contexts).reduce(0) { $0 + KVCache.byteCount($1.0.source.config, slots: slots, capacity: $1.1, on: backend) } <= room
+    } ?? 1
+  }
+
   private func contextLength(of source: ModelSource) -> Int {
     min(arguments.int("context") ?? 4096, source.config.contextLength)
   }
 
-  private func introduce(_ contexts: [Int], _ options: Server.Options) {
+  private func introduce(_ contexts: [Int], _ slots: Int, _ options: Server.Options) {
     let room = slots == 1 ? "1 slot" : "\(slots) slots"
     for (entry, context) in zip(sources, contexts) {
       Output.note("hoof: serving '\(entry.id)': \(description(of: entry.source)); \(room) of \(context) tokens".onOneLine)
@@ -138,7 +145,10 @@ extension Server.Options {
     if let port = arguments.int("port") { self.port = port }
     key = arguments.string("api-key")
     origin = arguments.string("cors")
-    if let bytes = arguments.int("max-body") { limits.bodyBytes = bytes }
+    if let bytes = arguments.int("max-body") {
+      limits.bodyBytes = bytes
+      limits.allBodyBytes = max(limits.allBodyBytes, bytes)
+    }
   }
 }
 
