@@ -3,7 +3,10 @@ import Glibc
 import TensorCore
 
 extension CPUBackend: ComputeBackend {
-  public var name: String { "cpu (\(String(cString: hoof_simd_name(simd))), \(threads) thread\(threads == 1 ? "" : "s"))" }
+  public var name: String {
+    let rounding = precision == .f32 ? "" : ", \(precision.rawValue)"
+    return "cpu (\(String(cString: hoof_simd_name(simd))), \(threads) thread\(threads == 1 ? "" : "s")\(rounding))"
+  }
 }
 
 extension CPUBackend {

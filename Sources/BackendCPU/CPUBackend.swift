@@ -8,11 +8,15 @@ public final class CPUBackend: Sendable {
   public let threads: Int
   /// Instruction set of the kernels in use; lower than the processor's best only in tests and comparisons.
   public let simd: hoof_simd
+  /// `.f32` or `.int16`.
+  public let precision: Precision
   let pool = MemoryPool()
   let workers: WorkerPool
   let rotations = RopeCache()
 
-  public init(threads: Int? = nil, simd: hoof_simd? = nil) {
+  public init(threads: Int? = nil, simd: hoof_simd? = nil, precision: Precision = .f32) {
+    precondition(precision == .f32 || precision == .int16, "cpu: \(precision.rawValue)")
+    self.precision = precision
     self.threads = max(1, threads ?? CPUBackend.processorCount)
     workers = WorkerPool(workers: self.threads - 1)
     let best = hoof_simd_level()
@@ -21,6 +25,11 @@ public final class CPUBackend: Sendable {
   }
 
   public static func open(_ options: BackendRegistry.Options) throws(BackendError) -> any ComputeBackend {
-    CPUBackend(threads: options.threads)
+    switch options.precision ?? (options.writesText ? .int16 : .f32) {
+    case .f32: CPUBackend(threads: options.threads)
+    case .int16: CPUBackend(threads: options.threads, precision: .int16)
+    case .bf16: MixedPrecisionBackend(CPUBackend(threads: options.threads))
+    case .tf32: throw .unavailable(reason: "tf32 is a rounding inside a GPU's matrix units: the CPU computes in f32, int16 or bf16")
+    }
   }
 }

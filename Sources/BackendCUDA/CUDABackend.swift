@@ -29,6 +29,9 @@ public final class CUDABackend: Sendable {
     guard image(KernelFile.elementwise.name) != nil else {
       throw .unavailable(reason: "this build has no kernel images: scripts/kernels.sh compiles them")
     }
+    guard options.precision != .int16 else {
+      throw .unavailable(reason: "int16 is a rounding for a CPU's whole numbers: a GPU computes in bf16, tf32 or f32")
+    }
     precision = options.precision ?? .bf16
     queue = try CUDAQueue(driver, device: options.device ?? 0)
     modules = KernelModules(queue, image: image)

@@ -1,5 +1,7 @@
 #include "hoof_dot.h"
 
+#include <stdbool.h>
+
 #include "half.h"
 
 #if defined(__x86_64__)

@@ -1,26 +1,20 @@
-// Products with q8_0 and q4_K weights by AVX-512 VNNI, for dot.c. Weights stay bytes: 256 activations at a time become fixed-point numbers
-// of 22 bits (q4_K: 23) and a sign over one power of two, each cut into three signed bytes, q1·2^16 + q2·2^8 + q3. Three chained dot
-// products of bytes then give the exact integer sum of four products in every lane. What is rounded is the activation, by at most 2^-22
-// (q4_K: 2^-23) of the largest of its 256: products come out at a relative squared error of 1e-13, or 5e-12 where one activation in 1000 is
-// 300 times larger than the rest; floats at 2e-14 to 2e-13. Two levels would be a tenth faster at 5e-9. No unit is below
-// 2^-126, so activations that are all smaller than 2^-104 lose bits.
+// Products with q8_0 and q4_K weights by AVX-512 VNNI, for dot.c. Weights stay bytes: 256 activations at a time become fixed-point numbers of
+// 23 bits and a sign over one power of two, each cut into three signed bytes, q1·2^16 + q2·2^8 + q3. Rows of weights lie beside each
+// other, one a lane, and meet each byte of an activation in all lanes, so sums over 32 weights and their steps stay in their lane.
+// What is rounded is the activation, by at most 2^-23 of the largest of its 256: products come out at a relative squared error of 1e-13,
+// or 5e-12 where one activation in 1000 is 300 times larger than the rest; floats at 2e-14 to 2e-13. No unit is below 2^-126, so
+// activations that are all smaller than 2^-103 lose bits.
+
+#define LEVEL vnni
+#define LANES 16
+#define NAME(x) x##_vnni
+#define INLINE static inline __attribute__((always_inline))
+#include "deal_level.h"
 
 enum {
   vnni_level = 256,  // bytes of one level
-  vnni_tail = 192,   // floats before what follows the three levels: lane corrections (q8_0) or sums over sub-blocks (q4_K)
+  vnni_tail = 192,   // floats before what follows the three levels: corrections of each level of 8 blocks (q8_0), sums over 8 sub-blocks (q4_K)
 };
-
-/// One super-block of weights is 4 vectors of bytes, in this order of its 16-element pieces: q4_K keeps two sub-blocks in each byte.
-static inline size_t vnni_place(enum hoof_type type, size_t i) {
-  return type == hoof_type_q4_K ? (i & 128) | (i & 32) << 1 | (i & 64) >> 1 | (i & 31) : i;
-}
-
-/// Sum over lanes of four products, weights unsigned, for the three levels of x at q.
-static inline __attribute__((always_inline)) __m512i vnni_sums(__m512i w, const uint8_t *q) {
-  __m512i sum = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, _mm512_loadu_si512(q));
-  sum = _mm512_dpbusd_epi32(_mm512_slli_epi32(sum, 8), w, _mm512_loadu_si512(q + vnni_level));
-  return _mm512_dpbusd_epi32(_mm512_slli_epi32(sum, 8), w, _mm512_loadu_si512(q + 2 * vnni_level));
-}
 
 /// 256 activations as 1024 bytes; returns the value of one unit. An infinity or NaN makes it, and so every sum, NaN.
 static float vnni_pack(enum hoof_type type, const float *x, float *out) {
@@ -28,24 +22,21 @@ static float vnni_pack(enum hoof_type type, const float *x, float *out) {
   __m512i largest = _mm512_setzero_si512();
   for (size_t i = 0; i < 256; i += 16) largest = _mm512_max_epu32(largest, _mm512_and_si512(_mm512_loadu_si512(x + i), magnitude));
   const uint32_t max = _mm512_reduce_max_epu32(largest);
-  // Four products of the largest unit with -128 must fit 32 bits; three signed bytes hold 0x7f7f7f.
-  const int bits = type == hoof_type_q8_0 ? 22 : 23;
-  const float limit = type == hoof_type_q8_0 ? 0x3fffff : 0x7f7f7f;
-  int exponent = (int)(max >> 23) + 1 - bits;
+  // Three signed bytes hold 0x7f7f7f.
+  int exponent = (int)(max >> 23) + 1 - 23;
   if (exponent < 1) exponent = 1;
-  if (bits_to_float(max) * bits_to_float((uint32_t)(254 - exponent) << 23) > limit) exponent++;
+  if (bits_to_float(max) * bits_to_float((uint32_t)(254 - exponent) << 23) > (float)0x7f7f7f) exponent++;
   const __m512 inverse = _mm512_set1_ps(bits_to_float((uint32_t)(254 - exponent) << 23));
 
   uint8_t *q = (uint8_t *)out;
   for (size_t i = 0; i < 256; i += 16) {
     __m512i units = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + i), inverse));
-    uint8_t *piece = q + vnni_place(type, i);
-    _mm_storeu_si128((__m128i *)(piece + 2 * vnni_level), _mm512_cvtepi32_epi8(units));
+    _mm_storeu_si128((__m128i *)(q + i + 2 * vnni_level), _mm512_cvtepi32_epi8(units));
     // A byte from 128 on means itself minus 256, so the one above is one more.
     units = _mm512_srai_epi32(_mm512_add_epi32(units, _mm512_set1_epi32(128)), 8);
-    _mm_storeu_si128((__m128i *)(piece + vnni_level), _mm512_cvtepi32_epi8(units));
+    _mm_storeu_si128((__m128i *)(q + i + vnni_level), _mm512_cvtepi32_epi8(units));
     units = _mm512_srai_epi32(_mm512_add_epi32(units, _mm512_set1_epi32(128)), 8);
-    _mm_storeu_si128((__m128i *)piece, _mm512_cvtepi32_epi8(units));
+    _mm_storeu_si128((__m128i *)(q + i), _mm512_cvtepi32_epi8(units));
   }
   if (type == hoof_type_q4_K) {
     for (size_t j = 0; j < 8; j++) {
@@ -53,9 +44,14 @@ static float vnni_pack(enum hoof_type type, const float *x, float *out) {
     }
   } else {
     // Signed weights are read as unsigned ones that are 128 too large.
-    for (size_t g = 0; g < 4; g++) {
-      __m512i excess = vnni_sums(_mm512_set1_epi8((char)0x80), q + 64 * g);
-      _mm512_storeu_si512(out + vnni_tail + 16 * g, _mm512_sub_epi32(_mm512_setzero_si512(), excess));
+    const __m256i excess = _mm256_set1_epi8((char)0x80);
+    int32_t *corrections = (int32_t *)(out + vnni_tail);
+    for (size_t g = 0; g < 8; g++) {
+      for (size_t level = 0; level < 3; level++) {
+        __m256i bytes = _mm256_loadu_si256((const __m256i *)(q + level * vnni_level + 32 * g));
+        __m256i sums = _mm256_dpbusd_epi32(_mm256_setzero_si256(), excess, bytes);
+        corrections[3 * g + level] = -_mm512_reduce_add_epi32(_mm512_zextsi256_si512(sums));
+      }
     }
   }
   return bits_to_float(max >= 0x7f800000 ? 0x7fc00000 : (uint32_t)exponent << 23);
@@ -74,97 +70,154 @@ static void prepare_vnni(enum hoof_type type, const float *x, size_t columns, fl
   }
 }
 
-static inline __attribute__((always_inline)) void vnni_ask(const uint8_t *weights, size_t ahead, size_t bytes) {
-  _Pragma("unroll") for (size_t line = 0; line < bytes; line += 64) {
-    __builtin_prefetch((const void *)((uintptr_t)weights + ahead + line));
-  }
-}
-
-/// Adds a super-block of q8_0, of whose 8 blocks the last of a row may lack some: those are not read.
-static inline __attribute__((always_inline)) void vnni_q8_0_block(
-    const int rows, const size_t blocks, const float *x, const float *units, size_t x_stride, const uint8_t *row, __m512 *sum) {
-  const __m512i flip = _mm512_set1_epi8((char)0x80);
-  __m512 part[2];
-  _Pragma("unroll") for (int m = 0; m < rows; m++) part[m] = _mm512_setzero_ps();
-  _Pragma("unroll") for (size_t g = 0; g < 4; g++) {
-    if (blocks <= 2 * g) break;
-    const uint8_t *first = row + 2 * g * q8_0_bytes, *second = blocks > 2 * g + 1 ? first + q8_0_bytes : first;
-    __m512i w = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(first + 2)));
-    w = _mm512_xor_si512(_mm512_inserti64x4(w, _mm256_loadu_si256((const __m256i *)(second + 2)), 1), flip);
-    __m256i halves = _mm256_set1_epi16((short)load_u16(first));
-    __m512 d = _mm512_cvtph_ps(_mm256_mask_set1_epi16(halves, 0xff00, (short)load_u16(second)));
-    _Pragma("unroll") for (int m = 0; m < rows; m++) {
-      const float *in = x + (size_t)m * x_stride;
-      __m512i s = vnni_sums(w, (const uint8_t *)in + 64 * g);
-      s = _mm512_add_epi32(s, _mm512_loadu_si512(in + vnni_tail + 16 * g));
-      part[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), d, part[m]);
+/// Σ of 32 unsigned weights a lane times the activations whose first level is at q, in units, of two vectors of rows; the levels' sums start
+/// at `start`. Two, because a byte of each activation comes from the cache, which gives half as many as are multiplied.
+INLINE void vnni_sums(INTS w[2][8], const uint8_t *q, const __m512i *start, __m512 *sums) {
+  __m512i sum[2][3] = {{start[0], start[1], start[2]}, {start[0], start[1], start[2]}};
+  _Pragma("unroll") for (size_t t = 0; t < 8; t++) {
+    _Pragma("unroll") for (size_t level = 0; level < 3; level++) {
+      int32_t four;
+      memcpy(&four, q + level * vnni_level + 4 * t, 4);
+      __m512i fours = _mm512_set1_epi32(four);
+      // Lest it be read twice.
+      __asm__("" : "+v"(fours));
+      sum[0][level] = _mm512_dpbusd_epi32(sum[0][level], (__m512i)w[0][t], fours);
+      sum[1][level] = _mm512_dpbusd_epi32(sum[1][level], (__m512i)w[1][t], fours);
     }
   }
-  _Pragma("unroll") for (int m = 0; m < rows; m++) {
-    sum[m] = _mm512_fmadd_ps(part[m], _mm512_set1_ps(units[(size_t)m * x_stride]), sum[m]);
+  _Pragma("unroll") for (size_t v = 0; v < 2; v++) {
+    __m512 high = _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_slli_epi32(sum[v][0], 8), sum[v][1]));
+    sums[v] = _mm512_fmadd_ps(high, _mm512_set1_ps(256), _mm512_cvtepi32_ps(sum[v][2]));
   }
 }
 
-static inline __attribute__((always_inline)) void vnni_q8_0(
-    const int rows, const float *x, const float *units, size_t x_stride, const uint8_t *row, size_t ahead, size_t columns, float *sums) {
-  __m512 sum[2];
-  _Pragma("unroll") for (int m = 0; m < rows; m++) sum[m] = _mm512_setzero_ps();
-  size_t k = 0;
-  for (; k + 224 < columns; k += 256, row += 8 * q8_0_bytes) {
-    vnni_ask(row, ahead, 8 * q8_0_bytes);
-    vnni_q8_0_block(rows, 8, x + k, units + k / 32, x_stride, row, sum);
-  }
-  if (k < columns) vnni_q8_0_block(rows, (columns - k + 31) / 32, x + k, units + k / 32, x_stride, row, sum);
-  _Pragma("unroll") for (int m = 0; m < rows; m++) sums[m] = _mm512_reduce_add_ps(sum[m]);
+/// The next columns lie behind these, and many short streams at a time are more than hardware looks ahead on.
+INLINE void vnni_ask(const uint8_t *ahead, size_t bytes) {
+  if (ahead == NULL) return;
+  _Pragma("clang loop unroll(full)") for (size_t line = 0; line < bytes; line += 64) __builtin_prefetch(ahead + line, 0, 2);
 }
 
-static inline __attribute__((always_inline)) void vnni_q4_K(
-    const int rows, const float *x, const float *units, size_t x_stride, const uint8_t *row, size_t ahead, size_t columns, float *sums) {
-  typedef int lanes __attribute__((ext_vector_type(16)));
-#define PAIR(a, b) ((__m512i)(lanes){a, a, a, a, a, a, a, a, b, b, b, b, b, b, b, b})
-  const __m512i pairs[4] = {PAIR(0, 2), PAIR(1, 3), PAIR(4, 6), PAIR(5, 7)};
-#undef PAIR
-  const __m512i nibble = _mm512_set1_epi8(15);
-  __m512 sum[2];
-  __m256 lowered[2];
-  _Pragma("unroll") for (int m = 0; m < rows; m++) {
-    sum[m] = _mm512_setzero_ps();
-    lowered[m] = _mm256_setzero_ps();
-  }
-  for (size_t k = 0; k < columns; k += 256, row += q4_K_bytes) {
-    vnni_ask(row, ahead, q4_K_bytes);
-    __m256 steps, minima;
-    q4_K_steps(row, &steps, &minima);
-    __m512 part[2];
-    _Pragma("unroll") for (int m = 0; m < rows; m++) {
-      lowered[m] = _mm256_fmadd_ps(minima, _mm256_loadu_ps(x + (size_t)m * x_stride + k + vnni_tail), lowered[m]);
-      part[m] = _mm512_setzero_ps();
+/// A super-block of 32 rows of q8_0, of whose 8 blocks the last of a row may lack some: those are not read. part[m] += in units.
+INLINE void vnni_q8_0(
+    const size_t rows, const uint8_t *const *column, size_t offset, size_t blocks, const uint8_t *ahead, const float *x,
+    size_t x_stride, __m512 part[][2], __m512 sum[][2]) {
+  (void)sum;
+  for (size_t g = 0; g < blocks; g++, offset += q8_0_bytes) {
+    vnni_ask(ahead ? ahead + g * hoof_dot_group * q8_0_bytes : NULL, hoof_dot_group * q8_0_bytes);
+    __m512 d[2];
+    INTS w[2][8];
+    _Pragma("unroll") for (size_t v = 0; v < 2; v++) {
+      d[v] = (__m512)NAME(widen)(NAME(gather)(column + v * LANES, offset));
+      NAME(deal)(column + v * LANES, offset + 2, w[v]);
+      _Pragma("unroll") for (size_t t = 0; t < 8; t++) w[v][t] ^= (INTS)((int)0x80808080);
     }
-    _Pragma("unroll") for (size_t v = 0; v < 4; v++) {
-      __m512i w = _mm512_loadu_si512(row + 16 + 64 * (v / 2));
-      w = _mm512_and_si512(v % 2 ? _mm512_srli_epi16(w, 4) : w, nibble);
-      __m512 step = _mm512_permutexvar_ps(pairs[v], _mm512_castps256_ps512(steps));
-      _Pragma("unroll") for (int m = 0; m < rows; m++) {
-        __m512i s = vnni_sums(w, (const uint8_t *)(x + (size_t)m * x_stride + k) + 64 * v);
-        part[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(s), step, part[m]);
+    for (size_t m = 0; m < rows; m++) {
+      const float *in = x + m * x_stride;
+      __m512i start[3];
+      _Pragma("unroll") for (size_t level = 0; level < 3; level++) {
+        int32_t correction;
+        memcpy(&correction, in + vnni_tail + 3 * g + level, 4);
+        start[level] = _mm512_set1_epi32(correction);
+      }
+      __m512 sums[2];
+      vnni_sums(w, (const uint8_t *)in + 32 * g, start, sums);
+      _Pragma("unroll") for (size_t v = 0; v < 2; v++) part[m][v] = _mm512_fmadd_ps(sums[v], d[v], part[m][v]);
+    }
+  }
+}
+
+/// The same of q4_K; what its minima take away goes into `sum`.
+INLINE void vnni_q4_K(
+    const size_t rows, const uint8_t *const *column, size_t offset, size_t blocks, const uint8_t *ahead, const float *x,
+    size_t x_stride, __m512 part[][2], __m512 sum[][2]) {
+  (void)blocks;
+  // Steps and minima of sub-blocks 0 ... 3 and 4 ... 7, one a byte.
+  INTS steps[2][2], minima[2][2];
+  FLOATS d[2], lowest[2];
+  _Pragma("unroll") for (size_t v = 0; v < 2; v++) {
+    const uint8_t *const *from = column + v * LANES;
+    const INTS scales = NAME(gather)(from, offset), u = NAME(gather)(from, offset + 4), l = NAME(gather)(from, offset + 8);
+    const INTS h = NAME(gather)(from, offset + 12);
+    steps[v][0] = u & 0x3f3f3f3f;
+    steps[v][1] = (h & 0x0f0f0f0f) | (u >> 2 & 0x30303030);
+    minima[v][0] = l & 0x3f3f3f3f;
+    minima[v][1] = (h >> 4 & 0x0f0f0f0f) | (l >> 2 & 0x30303030);
+    d[v] = NAME(widen)(scales & 0xffff);
+    lowest[v] = NAME(widen)(scales >> 16 & 0xffff);
+  }
+  const __m512i none[3] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()};
+  for (size_t j = 0; j < 4; j++) {
+    vnni_ask(ahead ? ahead + j * hoof_dot_group * q4_K_bytes / 4 : NULL, hoof_dot_group * q4_K_bytes / 4);
+    INTS w[2][8];
+    _Pragma("unroll") for (size_t v = 0; v < 2; v++) NAME(deal)(column + v * LANES, offset + 16 + 32 * j, w[v]);
+    // Low nibbles are one sub-block, high ones the next.
+    _Pragma("unroll") for (int high = 0; high < 2; high++) {
+      INTS part_of_w[2][8];
+      FLOATS factor[2], below[2];
+      _Pragma("unroll") for (size_t v = 0; v < 2; v++) {
+        const int shift = (int)(j % 2 * 16) + 8 * high;
+        factor[v] = d[v] * __builtin_convertvector(steps[v][j / 2] >> shift & 63, FLOATS);
+        below[v] = lowest[v] * __builtin_convertvector(minima[v][j / 2] >> shift & 63, FLOATS);
+        _Pragma("unroll") for (size_t t = 0; t < 8; t++) part_of_w[v][t] = w[v][t] >> 4 * high & 0x0f0f0f0f;
+      }
+      for (size_t m = 0; m < rows; m++) {
+        const float *in = x + m * x_stride;
+        const __m512 total = _mm512_set1_ps(in[vnni_tail + 2 * j + (size_t)high]);
+        __m512 sums[2];
+        vnni_sums(part_of_w, (const uint8_t *)in + 64 * j + 32 * high, none, sums);
+        _Pragma("unroll") for (size_t v = 0; v < 2; v++) {
+          part[m][v] = _mm512_fmadd_ps(sums[v], (__m512)factor[v], part[m][v]);
+          sum[m][v] = _mm512_fnmadd_ps((__m512)below[v], total, sum[m][v]);
+        }
       }
     }
-    _Pragma("unroll") for (int m = 0; m < rows; m++) {
-      sum[m] = _mm512_fmadd_ps(part[m], _mm512_set1_ps(units[(size_t)m * x_stride + k / 32]), sum[m]);
-    }
-  }
-  _Pragma("unroll") for (int m = 0; m < rows; m++) {
-    sums[m] = _mm512_reduce_add_ps(sum[m]) - _mm512_reduce_add_ps(_mm512_zextps256_ps512(lowered[m]));
   }
 }
 
-typedef void (*vnni_function)(const float *, const float *, size_t, const uint8_t *, size_t, size_t, float *);
-#define VNNI(kind, count) \
-  static void vnni_##kind##_##count( \
-      const float *x, const float *units, size_t x_stride, const uint8_t *row, size_t ahead, size_t columns, float *sums) { \
-    vnni_##kind(count, x, units, x_stride, row, ahead, columns, sums); \
+/// 32 columns of out, or what is left of them.
+INLINE void vnni_columns(
+    const enum hoof_type type, const size_t rows, const float *x, size_t x_stride, const uint8_t *b, size_t row_bytes, size_t columns,
+    size_t count, bool more, float beta, float *out, size_t stride) {
+  const uint8_t *column[hoof_dot_group];
+  // Lanes without a column repeat the last one.
+  for (size_t i = 0; i < hoof_dot_group; i++) column[i] = b + (i < count ? i : count - 1) * row_bytes;
+  const size_t padded = (columns + 255) / 256 * 256, bytes = type == hoof_type_q4_K ? q4_K_bytes : 8 * q8_0_bytes;
+  __m512 sum[hoof_dot_rows][2], part[hoof_dot_rows][2];
+  for (size_t m = 0; m < rows; m++) sum[m][0] = sum[m][1] = _mm512_setzero_ps();
+  for (size_t k = 0, offset = 0; k < columns; k += 256, offset += bytes) {
+    const uint8_t *ahead = more ? b + hoof_dot_group * (row_bytes + offset) : NULL;
+    for (size_t m = 0; m < rows; m++) part[m][0] = part[m][1] = _mm512_setzero_ps();
+    const size_t blocks = columns - k < 256 ? (columns - k + 31) / 32 : 8;
+    if (type == hoof_type_q4_K) {
+      vnni_q4_K(rows, column, offset, blocks, ahead, x + k, x_stride, part, sum);
+    } else {
+      vnni_q8_0(rows, column, offset, blocks, ahead, x + k, x_stride, part, sum);
+    }
+    for (size_t m = 0; m < rows; m++) {
+      const __m512 unit = _mm512_set1_ps(x[m * x_stride + padded + k / 32]);
+      _Pragma("unroll") for (size_t v = 0; v < 2; v++) sum[m][v] = _mm512_fmadd_ps(part[m][v], unit, sum[m][v]);
+    }
   }
-VNNI(q8_0, 1) VNNI(q8_0, 2) VNNI(q4_K, 1) VNNI(q4_K, 2)
+  _Pragma("unroll") for (size_t v = 0; v < 2; v++) {
+    if (count <= v * LANES) break;
+    const __mmask16 mask = count - v * LANES < LANES ? (__mmask16)((1u << (count - v * LANES)) - 1) : (__mmask16)0xffff;
+    for (size_t m = 0; m < rows; m++) {
+      float *p = out + m * stride + v * LANES;
+      __m512 value = beta == 0 ? sum[m][v] : _mm512_fmadd_ps(_mm512_set1_ps(beta), _mm512_maskz_loadu_ps(mask, p), sum[m][v]);
+      _mm512_mask_storeu_ps(p, mask, value);
+    }
+  }
+}
+
+typedef void (*vnni_function)(size_t, const float *, size_t, const uint8_t *, size_t, size_t, size_t, bool, float, float *, size_t);
+#define VNNI(kind, name, count) \
+  static void vnni_##kind##_##name( \
+      size_t rows, const float *x, size_t x_stride, const uint8_t *b, size_t row_bytes, size_t columns, size_t wide, bool more, \
+      float beta, float *out, size_t stride) { \
+    (void)rows; \
+    vnni_columns(hoof_type_##kind, count, x, x_stride, b, row_bytes, columns, wide, more, beta, out, stride); \
+  }
+VNNI(q8_0, one, 1) VNNI(q8_0, some, rows) VNNI(q4_K, one, 1) VNNI(q4_K, some, rows)
 #undef VNNI
 
 static void dot_vnni(
@@ -174,31 +227,17 @@ static void dot_vnni(
     dot_avx512(type, x, x_stride, rows, b, row_bytes, columns, first, end, beta, out, stride);
     return;
   }
-  static const vnni_function functions[2][2] = {{vnni_q8_0_1, vnni_q8_0_2}, {vnni_q4_K_1, vnni_q4_K_2}};
-  // As in dot_level.h, but three bytes an element let more of x stay in the first cache.
-  enum { part = 8192, together = 32 };
-  // Fewer bytes asked for leave memory idle, more push x out of the first cache.
-  const size_t distance = type == hoof_type_q8_0 ? 4096 : 8192, padded = (columns + 255) / 256 * 256;
-  for (size_t start = first; start < end; start += together) {
-    const size_t stop = end - start < together ? end : start + together;
-    for (size_t k = 0; k == 0 || k < columns; k += part) {
-      const size_t depth = columns - k < part ? columns - k : part, offset = hoof_row_bytes(type, k), length = hoof_row_bytes(type, depth);
-      // Of rows in parts the next one read is the same part of a row below.
-      const size_t ahead = columns <= part ? distance : (distance + length - 1) / length * row_bytes;
-      // Weights come from memory for the first two rows of x and from the second cache for the others; x stays in the first.
-      for (size_t m = 0; m < rows; m += 2) {
-        const size_t count = rows - m < 2 ? 1 : 2;
-        const float *in = x + m * x_stride;
-        for (size_t n = start; n < stop; n++) {
-          float sums[2];
-          functions[type == hoof_type_q4_K][count - 1](
-              in + k, in + padded + k / 32, x_stride, b + n * row_bytes + offset, ahead, depth, sums);
-          for (size_t i = 0; i < count; i++) {
-            float *p = out + (m + i) * stride + n;
-            *p = k > 0 ? *p + sums[i] : beta == 0 ? sums[i] : beta * *p + sums[i];
-          }
-        }
-      }
-    }
+  static const vnni_function functions[2][2] = {{vnni_q8_0_one, vnni_q8_0_some}, {vnni_q4_K_one, vnni_q4_K_some}};
+  for (size_t n = first; n < end; n += hoof_dot_group) {
+    const size_t count = end - n < hoof_dot_group ? end - n : hoof_dot_group;
+    functions[type == hoof_type_q4_K][rows > 1](
+        rows, x, x_stride, b + n * row_bytes, row_bytes, columns, count, n + hoof_dot_group < end, beta, out + n, stride);
   }
 }
+
+#undef LEVEL
+#undef LANES
+#undef NAME
+#undef INLINE
+#undef FLOATS
+#undef INTS

@@ -15,6 +15,27 @@ package enum FormatParsers {
     }
   }
 
+  /// The last bytes of a package with the checksum put right first.
+  package static func package(_ bytes: [UInt8]) throws(FormatError) {
+    guard bytes.count >= PackageTrailer.byteCount else { return }
+    var bytes = bytes
+    let start = bytes.count - PackageTrailer.byteCount
+    withUnsafeBytes(of: CRC32C.sum(Array(bytes[start..<start + 60])).littleEndian) { bytes.replaceSubrange((start + 60)..., with: $0) }
+    let trailer = try bytes.withUnsafeBytes { buffer throws(FormatError) in
+      try PackageTrailer(parsing: UnsafeRawBufferPointer(rebasing: buffer[start...]), fileBytes: bytes.count, path: "fuzz.package")
+    }
+    guard let trailer else { return }
+    touch(bytes, trailer.model)
+    touch(bytes, trailer.settings)
+    _ = try PackageSettings(parsing: Array(bytes[trailer.settings]), path: "fuzz.package")
+  }
+
+  /// A package of no program and a model of a few bytes: what is changed in it is the trailer or the settings.
+  package static var smallPackage: [UInt8] {
+    let settings = PackageSettings(name: "small", system: "Be brief.").bytes
+    return [1, 2, 3, 4] + settings + PackageTrailer(engineBytes: 0, modelBytes: 4, settingsBytes: settings.count).bytes
+  }
+
   package static func adapterConfig(_ bytes: [UInt8]) throws(FormatError) {
     let settings = try AdapterSettings(Fields(path: "adapter_config.json", parsing: bytes))
     for part in AdapterTargets.parts {

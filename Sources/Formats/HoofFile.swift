@@ -8,6 +8,12 @@ package enum HoofFile {
   static let version: (major: UInt16, minor: UInt16) = (1, 0)
   package static let prefixBytes = 64
 
+  /// By its first bytes.
+  package static func isHoofFile(_ path: String) throws(FormatError) -> Bool {
+    if isFolder(path) { return false }
+    return try MappedFile(path: path).bytes.starts(with: magic)
+  }
+
   /// The fixed 64 bytes at the start.
   struct Prefix {
     var headerBytes: Int

@@ -72,6 +72,7 @@ public struct ModelSource: Sendable {
     let file = try MappedFile(path: path)
     if file.bytes.starts(with: HoofFile.magic) { return try HoofFile.open(file) }
     if file.bytes.starts(with: GGUFHeader.magic) { return try GGUFFile.open(file) }
+    if let package = try PackagedModel.find(in: file) { return try package.source() }
     if path.hasSuffix(".safetensors") { throw FormatError(path, nil, "is one file of a model; give the folder it lies in") }
     throw FormatError(path, nil, "is neither a Hugging Face folder nor a .hoof or GGUF file")
   }

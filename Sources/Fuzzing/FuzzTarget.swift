@@ -67,6 +67,7 @@ extension FuzzTarget {
       FuzzTarget(name: "adapter-config", seeds: adapter.configs) { try FormatParsers.adapterConfig($0) },
       FuzzTarget(name: "adapter", seeds: [adapter.weights]) { try FormatParsers.adapter($0, config: adapter.configs[0]) },
       FuzzTarget(name: "hoof", seeds: [hoof]) { try FormatParsers.hoof($0) },
+      FuzzTarget(name: "package", seeds: [FormatParsers.smallPackage]) { try FormatParsers.package($0) },
       FuzzTarget(name: "hoof-header", seeds: [sections.header]) { try FormatParsers.hoofHeader($0) },
       FuzzTarget(name: "hoof-table", seeds: [sections.table]) { try FormatParsers.hoofTable($0) },
     ]

@@ -8,11 +8,17 @@ public struct BackendRegistry: Sendable {
     /// nil lets the backend choose.
     public var precision: Precision?
     public var vendorBLAS: VendorBLAS
-    public init(threads: Int? = nil, device: Int? = nil, precision: Precision? = nil, vendorBLAS: VendorBLAS = .auto) {
+    /// Text is written and nothing is measured: where the precision is left to the backend, it may take a faster one whose rounding is far
+    /// below that of quantised weights.
+    public var writesText: Bool
+    public init(
+      threads: Int? = nil, device: Int? = nil, precision: Precision? = nil, vendorBLAS: VendorBLAS = .auto, writesText: Bool = false
+    ) {
       self.threads = threads
       self.device = device
       self.precision = precision
       self.vendorBLAS = vendorBLAS
+      self.writesText = writesText
     }
   }
 

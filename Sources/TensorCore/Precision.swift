@@ -1,5 +1,5 @@
-/// What a device with tensor cores computes in. Matrix products always accumulate in f32, and statistics, logits, the residual stream
-/// and gradients of weights are f32 whichever is chosen.
+/// What a device computes in. Matrix products always accumulate in f32 (or exactly), and statistics, logits, the residual stream and
+/// gradients of weights are f32 whichever is chosen.
 public enum Precision: String, Sendable, CaseIterable {
   /// Activations between ops are bf16.
   case bf16
@@ -7,6 +7,9 @@ public enum Precision: String, Sendable, CaseIterable {
   case tf32
   /// Everything is f32.
   case f32
+  /// Everything is f32, but products of many rows with quantised weights round what meets the weights to 16-bit whole numbers, 512 to a unit:
+  /// an error of 2^-16 of the largest, between those of tf32 and f32. For a CPU, which multiplies whole numbers faster than floats.
+  case int16
 }
 
 /// Whether matrix products may come from the vendor's library.

@@ -32,8 +32,11 @@ public struct SelfTest: Sendable {
   private let precision: Precision
   private let threads: Int
 
-  /// Rounding both operands of a product to 10 bits of mantissa.
-  private static let tf32 = 3e-7
+  /// What rounding the operands of products does to them.
+  private static let roundings: [Precision: (limit: Double, reason: String)] = [
+    .tf32: (3e-7, "operands rounded to 10 bits of mantissa"),
+    .int16: (1e-8, "what meets quantised weights rounded to 2^-16 of the largest of 512; of normal values some 1e-9 is lost"),
+  ]
   /// What runs in a moment under a tool that watches every access.
   private static let small = (flops: 200_000, bytes: 100_000)
   /// References computed at a time, beside the device's work.
@@ -106,8 +109,10 @@ public struct SelfTest: Sendable {
 
   private func tolerance(of item: OpCase) -> Tolerance {
     let multiplies = item.group == "Matmul" || item.group == "Attention" || item.name.hasPrefix("linear")
-    guard precision == .tf32, multiplies, item.tolerance.limit > 0, item.tolerance.limit < SelfTest.tf32 else { return item.tolerance }
-    return Tolerance(SelfTest.tf32, "operands rounded to 10 bits of mantissa", absolute: item.tolerance.absolute)
+    guard let rounding = SelfTest.roundings[precision], multiplies, item.tolerance.limit > 0, item.tolerance.limit < rounding.limit,
+      precision != .int16 || !item.dtype.isDense
+    else { return item.tolerance }
+    return Tolerance(rounding.limit, rounding.reason, absolute: item.tolerance.absolute)
   }
 
   private func references(_ cases: [OpCase], seed: UInt64) -> [OpResult] {

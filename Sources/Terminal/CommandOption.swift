@@ -3,6 +3,8 @@ public struct CommandOption: Sendable {
   public enum Kind: Sendable {
     case flag
     case string
+    /// A text each time the option is given.
+    case strings
     case int(ClosedRange<Int>)
     case double(ClosedRange<Double>)
     /// Bytes, with an optional suffix K, M, G or T (powers of 1024).
@@ -39,7 +41,7 @@ extension CommandOption.Kind {
   var placeholder: String {
     switch self {
     case .flag: ""
-    case .string: "TEXT"
+    case .string, .strings: "TEXT"
     case .int: "N"
     case .double: "X"
     case .size: "SIZE"
@@ -121,9 +123,9 @@ extension CommandOption {
     "backend", .string, placeholder: "LIST", environment: "HOOF_BACKEND", help: "as in cpu,cuda (default: all that open)")
   public static let device = CommandOption(
     "device", .int(0...1023), help: "which GPU, as 'hoof backends' numbers them (default: 0)")
-  public static func precision(_ names: [String]) -> CommandOption {
+  public static func precision(_ names: [String], onCPU: String = "f32") -> CommandOption {
     CommandOption(
-      "precision", .choice(names), help: "of weights, activations and matrix products (default: bf16 on a GPU, f32 on the CPU)")
+      "precision", .choice(names), help: "of weights, activations and matrix products (default: bf16 on a GPU, \(onCPU) on the CPU)")
   }
   public static func vendorBLAS(_ names: [String]) -> CommandOption {
     CommandOption(

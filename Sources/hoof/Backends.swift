@@ -7,24 +7,20 @@ import Terminal
 /// What this program can compute with, best first.
 let registry = BackendRegistry([
   .init(name: "cuda", devices: CUDABackend.deviceCount, open: CUDABackend.open),
-  .init(name: "cpu", open: openCPU),
+  .init(name: "cpu", open: CPUBackend.open),
 ])
-
-/// The CPU computes in f32; bf16 shows what a GPU's rounding does to the numbers.
-private func openCPU(_ options: BackendRegistry.Options) throws(BackendError) -> any ComputeBackend {
-  switch options.precision {
-  case nil, .f32: return try CPUBackend.open(options)
-  case .bf16: return MixedPrecisionBackend(try CPUBackend.open(options))
-  case .tf32: throw .unavailable(reason: "tf32 is a rounding inside a GPU's matrix units: the CPU computes in f32 or bf16")
-  }
-}
 
 extension CommandOption {
   static let backend = CommandOption.backend(registry.names)
-  static let precision = CommandOption.precision(Precision.allCases.map(\.rawValue))
+  private static let precisions = Precision.allCases.map(\.rawValue)
+  static let precision = CommandOption.precision(precisions.filter { $0 != Precision.int16.rawValue })
   static let vendorBLAS = CommandOption.vendorBLAS(VendorBLAS.allCases.map(\.rawValue))
   /// How a command computes, beside --backend.
   static let computing: [CommandOption] = [.device, .precision, .vendorBLAS, .threads]
+  /// The same where nothing is measured but speed: with the precision that no study, loss or training is computed in.
+  static let computingAnyhow: [CommandOption] = [.device, .precision(precisions), .vendorBLAS, .threads]
+  /// The same for commands that write text, which take that precision by default.
+  static let writing: [CommandOption] = [.device, .precision(precisions, onCPU: "int16"), .vendorBLAS, .threads]
 }
 
 extension BackendRegistry.Options {
@@ -42,9 +38,11 @@ extension BackendRegistry.Options {
 
 /// The backend that the arguments ask for, with room for `model`. Says once which one it is, and why a better one was refused.
 /// With --profile, where the command has it, it is a `ProfilingBackend`.
-/// - Parameter needed: what `model` takes there, if it is not just read: bytes of all weights and of whatever comes with them.
+/// - Parameters:
+///   - writesText: whether the precision, if it is not asked for, may be one that only text is written in.
+///   - needed: what `model` takes there, if it is not just read: bytes of all weights and of whatever comes with them.
 func openBackend(
-  _ arguments: Arguments, for model: ModelSource, needed: ((any ComputeBackend) -> Int)? = nil
+  _ arguments: Arguments, for model: ModelSource, writesText: Bool = false, needed: ((any ComputeBackend) -> Int)? = nil
 ) throws -> any ComputeBackend {
   var asked = arguments.string("backend") ?? "auto"
   if arguments.has("device") {
@@ -54,8 +52,10 @@ func openBackend(
     asked = "cuda"
   }
   do throws(BackendError) {
+    var options = BackendRegistry.Options(arguments)
+    options.writesText = writesText
     let selection = try registry.open(
-      asked, options: .init(arguments),
+      asked, options: options,
       unless: { backend in
         let fit = needed.map { ModelFit(model, on: backend, without: Set(model.tensors.keys), beside: $0(backend)) }
         return (fit ?? ModelFit(model, on: backend)).objection

@@ -16,9 +16,11 @@ extension Command {
         batch; the error is that of the logits against the CPU in f32, relative to their size.
         """,
       positionals: [Positional("MODEL", .optional, help: ".hoof file or Hugging Face folder: time passes of a model")],
-      options: [CommandOption("ops", help: "time ops, which is done anyway where there is no MODEL"), .backends] + CommandOption.computing
+      options: [CommandOption("ops", help: "time ops, which is done anyway where there is no MODEL"), .backends]
+        + CommandOption.computingAnyhow
         + [
           CommandOption("filter", .string, help: "only the cases whose line has all these words: 'matmul q4_K', 'blas', 'decode'"),
+          CommandOption("prompt", .int(1...1_000_000), help: "tokens of the prompt that MODEL reads (default: 512)"),
           CommandOption("seconds", .double(0.001...60), help: "time for the repetitions of one case (default: 0.3)"),
           .profile, .output("write the results (JSON) here"), .force, .json, .quiet,
         ],
@@ -61,7 +63,10 @@ private struct BenchRun {
     }
     let source = try arguments.first("MODEL").map(Models.open)
     backends = try OpenedBackend.all(arguments)
-    model = try source.map { try ModelBenchmark($0, matching: filter, seconds: seconds, profiled: arguments.has("profile")) }
+    model = try source.map {
+      try ModelBenchmark(
+        $0, matching: filter, promptLength: arguments.int("prompt") ?? 512, seconds: seconds, profiled: arguments.has("profile"))
+    }
     let timesOps = source == nil || arguments.has("ops")
     benchmark = OpBenchmark(
       timesOps ? OpCatalogue.benchmark : [], mixed: timesOps ? OpCatalogue.mixedBenchmark : [], matching: filter, secondsPerCase: seconds)

@@ -12,11 +12,12 @@ struct ModelBenchmark {
 
   let source: ModelSource
   let works: [Work]
+  /// Tokens that are read at once; fewer where the context is shorter.
+  let promptLength: Int
   /// For the repetitions of one piece of work.
   let seconds: Double
   private let isProfiled: Bool
 
-  private static let promptLength = 512
   /// Tokens before the first one that is written.
   private static let prefix = 128
   private static let decodeSteps = 16
@@ -26,8 +27,9 @@ struct ModelBenchmark {
   /// Logits compared with the CPU's.
   private static let comparedLength = 64
 
-  init(_ source: ModelSource, matching filter: String, seconds: Double, profiled: Bool) throws(CommandError) {
+  init(_ source: ModelSource, matching filter: String, promptLength: Int, seconds: Double, profiled: Bool) throws(CommandError) {
     self.source = source
+    self.promptLength = promptLength
     self.seconds = seconds
     isProfiled = profiled
     works = Work.allCases.filter { OpBenchmark.matches($0.description, filter) }
@@ -92,7 +94,7 @@ struct ModelBenchmark {
     let context = source.config.contextLength
     switch work {
     case .prefill:
-      let prompt = tokens(min(ModelBenchmark.promptLength, context), sequence: 1)
+      let prompt = tokens(min(promptLength, context), sequence: 1)
       var passes = try GenerationPasses(model, prompts: [prompt], steps: 0)
       let time = try median(on: model.backend) { () throws(BackendError) in try passes.prefill() }
       return row(work, opened, peaks, error, time, tokens: prompt.count, pairs: prompt.count * (prompt.count + 1) / 2, headRows: 1, model)

@@ -13,7 +13,7 @@ extension Command {
         implementation in double precision; watches for writes outside of the results; checks gradients against differences. Every precision
         is tested unless --precision names one. Ends with exit code 1 if anything is wrong.
         """,
-      options: [.backends] + CommandOption.computing + [
+      options: [.backends] + CommandOption.computingAnyhow + [
         CommandOption("filter", .string, help: "only the cases whose line has all these words: 'matmul q4_K', 'gradients'"),
         CommandOption("small", help: "only small cases: for compute-sanitizer, or a quick look"),
         CommandOption("seed", .int(0...Int.max), help: "of the inputs (default: 1, as in hoof's own tests)"),

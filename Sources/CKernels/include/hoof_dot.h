@@ -6,6 +6,8 @@
 enum {
   /// Rows of activations one call takes at most.
   hoof_dot_rows = 8,
+  /// Columns that are best taken together: pieces of a product should be multiples of it.
+  hoof_dot_group = 32,
 };
 
 /// Floats from one prepared row of activations to the next.
