@@ -223,6 +223,45 @@ def rope(folder, target, kind):
     json.dump(config, open(path, "w"))
 
 
+def vocabulary(path, target, hoof):
+    """One of llama.cpp's files of a tokenizer and texts (.inp, .out): hoof gives the ids that stand there."""
+    import subprocess
+
+    import gguf
+
+    reader = gguf.GGUFReader(path)
+    writer = gguf.GGUFWriter(target, "llama")
+    for field in reader.fields.values():
+        if field.name.startswith("tokenizer."):
+            sub = field.types[1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, field.contents(), field.types[0], sub)
+    count = len(reader.fields["tokenizer.ggml.tokens"].contents())
+    for key, value in {
+        "block_count": 1, "context_length": 64, "embedding_length": 8, "feed_forward_length": 8, "attention.head_count": 2,
+        "attention.head_count_kv": 1,
+    }.items():
+        writer.add_uint32("llama." + key, value)
+    writer.add_float32("llama.attention.layer_norm_rms_epsilon", 1e-5)
+    shapes = {"token_embd": [count, 8], "output_norm": [8]} | {
+        f"blk.0.{name}": shape
+        for name, shape in {
+            "attn_norm": [8], "ffn_norm": [8], "attn_q": [8, 8], "attn_k": [4, 8], "attn_v": [4, 8], "attn_output": [8, 8],
+            "ffn_gate": [8, 8], "ffn_up": [8, 8], "ffn_down": [8, 8],
+        }.items()
+    }
+    for name, shape in shapes.items():
+        writer.add_tensor(name + ".weight", np.ones(shape, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    texts = open(path + ".inp", encoding="utf-8").read().split("\n__ggml_vocab_test__\n")
+    run = subprocess.run([hoof, "tokenize", target, "--json", "--no-bos"], input=json.dumps(texts), capture_output=True, text=True, check=True)
+    lines = open(path + ".out", encoding="utf-8").read().split("\n")
+    wrong = sum(line.split() != [str(id) for id in ids] for line, ids in zip(lines, json.loads(run.stdout)))
+    report(f"{path.split('/')[-1]}: texts of {len(texts)} with other ids", wrong, 0)
+
+
 def greedy(folder, said, prompt):
     import torch
 
@@ -265,5 +304,5 @@ def close(what, a, b, limit):
 
 
 {
-    "rope": rope, "logits": logits, "perplexity": perplexity, "weights": weights, "retype": retype, "greedy": greedy, "field": field, "close": close,
+    "rope": rope, "vocabulary": vocabulary, "logits": logits, "perplexity": perplexity, "weights": weights, "retype": retype, "greedy": greedy, "field": field, "close": close,
 }[sys.argv[1]](*sys.argv[2:])

@@ -2,7 +2,8 @@
 # What others make of exported models: transformers (logits, perplexity), the gguf package (every weight), llama.cpp (perplexity, greedy text).
 # usage: Tests/exchange/peers.sh [MODEL_FOLDER...]   (default: ../shared/models/talespin-15m and stories260K)
 #        PYTHON: an interpreter with torch, transformers and gguf (default python3); LLAMA: a folder with llama-perplexity and
-#        llama-completion, for llama.cpp's part; HOOF: the program; TEXT: what perplexity is measured on
+#        llama-completion, for llama.cpp's part; VOCABULARIES: its folder of tokenizers (models/ggml-vocab-*.gguf); HOOF: the program;
+#        TEXT: what perplexity is measured on
 # Peers that are not there are left out, with a line that says so.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -75,5 +76,10 @@ for source in "$@"; do
     rm -r "${scratch:?}/$type" "$scratch/$type.gguf"
   done
 done
+if [ -n "${VOCABULARIES:-}" ]; then
+  for name in llama-bpe llama-spm gpt-2 qwen2 mpt phi-3; do
+    "$python" Tests/exchange/peers.py vocabulary "$VOCABULARIES/ggml-vocab-$name.gguf" "$scratch/vocabulary.gguf" "$hoof" || failed=1
+  done
+fi
 [ -n "${LLAMA:-}" ] || echo "exchange: LLAMA is not set; llama.cpp was not asked"
 [ $failed = 0 ] && echo "exchange: all peers agree" || { echo "exchange: peers disagree"; exit 1; }
