@@ -57,6 +57,26 @@ struct HuggingFaceExportTests {
     #expect(Exchanged.refusal { try plan.write(to: folder.path, replacing: true, threads: 1) }.contains("is the source itself"))
   }
 
+  @Test("weights of a type of their own keep it, and it is said when that rounds the norms")
+  func types() throws {
+    let folder = try SmallModels.folder(SmallModels.config, .f32)
+    try ModelImport(ModelSource.open(path: folder.path), matrixType: .bf16).write(to: folder.file("trained.hoof"), threads: 1)
+    let trained = try HuggingFaceExport(ModelImport(ModelSource.open(path: folder.file("trained.hoof"))))
+    #expect(trained.dtype == .bf16 && trained.notes == ["norms are rounded to bf16; --dtype f32 keeps them exact"])
+    for type in [DType.bf16, .f16] {
+      let plain = try SmallModels.folder(SmallModels.config, type)
+      try ModelImport(ModelSource.open(path: plain.path)).write(to: folder.file("plain.hoof"), replacing: true, threads: 1)
+      let source = try ModelSource.open(path: folder.file("plain.hoof"))
+      #expect(source.tensors[TensorName.finalNorm]?.dtype == .f32)
+      let export = try HuggingFaceExport(ModelImport(source))
+      #expect(export.dtype == type && export.notes.isEmpty)
+      try export.write(to: folder.file("out"), replacing: true, threads: 2)
+      for (name, tensor) in try ModelSource.open(path: folder.file("out")).tensors {
+        #expect(tensor.dtype == type && tensor.values == source.tensors[name]?.values, "\(name)")
+      }
+    }
+  }
+
   @Test("the card tells base, cuts, measurements and zeros; names cannot break it")
   func card() throws {
     let (uneven, folder) = try Exchanged.uneven()

@@ -31,8 +31,15 @@ class Hoof:
         config, tensors = self.config, self.tensors
         size = config["head_dim"]
         rope = config["rope_parameters"]
-        assert rope["rope_type"] == "default"
-        angles = np.outer(np.arange(len(ids)), rope["rope_theta"] ** (-np.arange(0, size, 2) / size))
+        frequencies = rope["rope_theta"] ** (-np.arange(0, size, 2) / size)
+        if rope["rope_type"] == "llama3":
+            low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+            turns = rope["original_max_position_embeddings"] * frequencies / (2 * np.pi)
+            share = np.clip((turns - low) / (high - low), 0, 1)
+            frequencies = frequencies * ((1 - share) / rope["factor"] + share)
+        elif rope["rope_type"] == "linear":
+            frequencies = frequencies / rope["factor"]
+        angles = np.outer(np.arange(len(ids)), frequencies)
         cosine, sine = np.cos(np.concatenate([angles, angles], 1)), np.sin(np.concatenate([angles, angles], 1))
 
         def norm(x, weight):
@@ -119,9 +126,9 @@ def weights(folder, path):
     assert field("general.architecture") == "llama"
     stored = {}
     for file in glob.glob(folder + "/*.safetensors"):
-        with safe_open(file, "np") as tensors:
+        with safe_open(file, "pt") as tensors:
             for name in tensors.keys():
-                stored[name] = tensors.get_tensor(name)
+                stored[name] = tensors.get_tensor(name).float().numpy()
     heads, keys, size = field("llama.attention.head_count"), field("llama.attention.head_count_kv"), field("llama.attention.key_length")
     parts = {
         "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm", "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj",
@@ -145,15 +152,15 @@ def weights(folder, path):
         if name.endswith("norm") and width != narrow:
             values = values / np.sqrt(narrow / width)
         theirs = stored[name + ".weight"]
-        if theirs.dtype.name == "bfloat16":
-            theirs = theirs.astype(np.float32)
+        seen += 1
+        if name.endswith("norm") and (theirs == 1).all():
+            continue  # Of a sublayer of zeros.
         here = values[tuple(slice(0, n) for n in theirs.shape)]
         worst = max(worst, np.abs(here - theirs).max() / max(np.abs(theirs).max(), 1e-30))
         outside = np.abs(values).sum(dtype=np.float64) - np.abs(here).sum(dtype=np.float64)
         # A part of a block that is no value of the model may hold anything where zeros are multiplied with it.
         if words[-2] not in ("attn_output", "ffn_down") and tensor.tensor_type.name != "Q4_K":
             worst = max(worst, abs(outside) / max(np.abs(here).sum(dtype=np.float64), 1e-30))
-        seen += 1
     assert seen == len(stored) or seen == len(stored) - 1, (seen, len(stored))
     report(f"{seen} tensors of the GGUF ({', '.join(sorted(types))}) beside the folder's", worst, 1e-3 if "F16" in types else 2e-6)
 
@@ -195,6 +202,64 @@ def quantized(values, kind):
         for place in {"Q6_K": [208], "Q5_K": [0, 2], "Q4_K": [0, 2]}[kind.name]:
             blocks[:, :, place : place + 2] = np.frombuffer(np.float16(1 / 1024).tobytes(), np.uint8)
         return blocks.reshape(values.shape[0], -1)
+
+
+def rope(folder, target, kind):
+    """The folder with its rotary frequencies stretched, of no use but to be read alike by all."""
+    import os
+    import shutil
+
+    shutil.copytree(folder, target)
+    os.chmod(target, 0o755)
+    path = target + "/config.json"
+    config = json.load(open(path))
+    os.remove(path)
+    theta = config.get("rope_theta") or config["rope_parameters"]["rope_theta"]
+    for name in ["rope_theta", "rope_scaling"]:
+        config.pop(name, None)
+    config["rope_parameters"] = {"rope_theta": theta, "rope_type": kind, "factor": 4.0}
+    if kind == "llama3":
+        config["rope_parameters"] |= {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
+    json.dump(config, open(path, "w"))
+
+
+def vocabulary(path, target, hoof):
+    """One of llama.cpp's files of a tokenizer and texts (.inp, .out): hoof gives the ids that stand there."""
+    import subprocess
+
+    import gguf
+
+    reader = gguf.GGUFReader(path)
+    writer = gguf.GGUFWriter(target, "llama")
+    for field in reader.fields.values():
+        if field.name.startswith("tokenizer."):
+            sub = field.types[1] if field.types[0] == gguf.GGUFValueType.ARRAY else None
+            writer.add_key_value(field.name, field.contents(), field.types[0], sub)
+    count = len(reader.fields["tokenizer.ggml.tokens"].contents())
+    for key, value in {
+        "block_count": 1, "context_length": 64, "embedding_length": 8, "feed_forward_length": 8, "attention.head_count": 2,
+        "attention.head_count_kv": 1,
+    }.items():
+        writer.add_uint32("llama." + key, value)
+    writer.add_float32("llama.attention.layer_norm_rms_epsilon", 1e-5)
+    shapes = {"token_embd": [count, 8], "output_norm": [8]} | {
+        f"blk.0.{name}": shape
+        for name, shape in {
+            "attn_norm": [8], "ffn_norm": [8], "attn_q": [8, 8], "attn_k": [4, 8], "attn_v": [4, 8], "attn_output": [8, 8],
+            "ffn_gate": [8, 8], "ffn_up": [8, 8], "ffn_down": [8, 8],
+        }.items()
+    }
+    for name, shape in shapes.items():
+        writer.add_tensor(name + ".weight", np.ones(shape, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    texts = open(path + ".inp", encoding="utf-8").read().split("\n__ggml_vocab_test__\n")
+    run = subprocess.run([hoof, "tokenize", target, "--json", "--no-bos"], input=json.dumps(texts), capture_output=True, text=True, check=True)
+    lines = open(path + ".out", encoding="utf-8").read().split("\n")
+    wrong = sum(line.split() != [str(id) for id in ids] for line, ids in zip(lines, json.loads(run.stdout)))
+    report(f"{path.split('/')[-1]}: texts of {len(texts)} with other ids", wrong, 0)
 
 
 def greedy(folder, said, prompt):
@@ -239,5 +304,5 @@ def close(what, a, b, limit):
 
 
 {
-    "logits": logits, "perplexity": perplexity, "weights": weights, "retype": retype, "greedy": greedy, "field": field, "close": close,
+    "rope": rope, "vocabulary": vocabulary, "logits": logits, "perplexity": perplexity, "weights": weights, "retype": retype, "greedy": greedy, "field": field, "close": close,
 }[sys.argv[1]](*sys.argv[2:])

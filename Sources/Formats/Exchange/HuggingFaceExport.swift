@@ -31,7 +31,7 @@ public struct HuggingFaceExport: Sendable {
   private let model: UniformModel
   /// What was changed so that the format can hold the model, a sentence each.
   public var changes: [String] { model.changes }
-  public var notes: [String] { model.notes }
+  public let notes: [String]
   public var config: LlamaConfig { model.config }
   public var parameters: Int { model.parameters }
   public var bytes: Int { model.bytes }
@@ -45,10 +45,26 @@ public struct HuggingFaceExport: Sendable {
     let hasMaps = plan.config.tensorShapes.contains { TensorName.isResidualMap($0.name) }
     dtype = options.dtype ?? (hasMaps ? .f32 : own)
     model = try UniformModel(plan, .init(dtype: dtype), format: "a Hugging Face folder")
+    notes =
+      model.notes + (HuggingFaceExport.keepsNorms(plan, dtype) ? [] : ["norms are rounded to \(dtype.name); --dtype f32 keeps them exact"])
     self.plan = plan
     self.options = options
     if options.isStrict, let change = model.changes.first {
       throw FormatError(plan.source.path, nil, "\(change); --strict writes only what a LlamaForCausalLM holds as it is")
+    }
+  }
+
+  /// Whether the type holds every norm's weights as they are: a model of bf16 has norms that are none once they have been trained.
+  private static func keepsNorms(_ plan: ModelImport, _ dtype: DType) -> Bool {
+    plan.items.allSatisfy { item in
+      guard TensorName.isNorm(item.name), let tensor = item.source, tensor.dtype != dtype else { return true }
+      return tensor.floats(row: 0).allSatisfy { value in
+        switch dtype {
+        case .bf16: value.bitPattern & 0xffff == 0
+        case .f16: Float(Float16(value)) == value
+        default: true
+        }
+      }
     }
   }
 

@@ -40,13 +40,12 @@ struct UniformModel: Sendable {
     if !left.isEmpty { changes.append("\(UniformModel.layers(left)) without any sublayer: left out") }
     var sizes = UniformSizes(plan, kept: kept, rules)
     changes += sizes.changes
-    var notes: [String] = []
-    tensors = UniformTensors(plan, kept: kept, sizes, rules, embedding: maps.embedding).tensors(&notes)
+    tensors = UniformTensors(plan, kept: kept, sizes, rules, embedding: maps.embedding).tensors(&changes)
     sizes.config.tiedEmbeddings = plan.config.tiedEmbeddings && maps.embedding == nil
     config = sizes.config
     layers = kept
     self.changes = changes
-    self.notes = plan.notes + notes
+    notes = plan.notes
   }
 
   var parameters: Int { tensors.reduce(0) { $0 + $1.shape.count } }

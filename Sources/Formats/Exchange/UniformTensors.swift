@@ -22,7 +22,7 @@ struct UniformTensors {
     self.embedding = embedding
   }
 
-  func tensors(_ notes: inout [String]) -> [PaddedTensor] {
+  func tensors(_ changes: inout [String]) -> [PaddedTensor] {
     let (width, vocabulary) = (sizes.config.hiddenSize, plan.config.vocabularySize)
     let table = [Piece(source: 0, target: 0, count: vocabulary)]
     var converted: [DType: Int] = [:]
@@ -55,7 +55,7 @@ struct UniformTensors {
       add(TensorName.head, items[TensorName.embedding], Shape(vocabulary, width), rows: table, columns: stream)
     }
     for (type, count) in converted.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-      notes.append(
+      changes.append(
         "\(count) \(count == 1 ? "matrix is" : "matrices are") written as f16 instead of \(type.name), because their rows are no whole blocks of \(type.block.elements)"
       )
     }
