@@ -40,6 +40,14 @@ let package = Package(
       name: "CLAPACK", publicHeadersPath: ".",
       linkerSettings: [.linkedLibrary(":libopenblas.a"), .linkedLibrary("pthread"), .linkedLibrary("m")]),
     .systemLibrary(name: "CPCRE2", providers: [.apt(["libpcre2-dev"])]),
+    // The chat page
+    .target(name: "CServing"),
+    .target(
+      name: "CEvent",
+      linkerSettings: [
+        .linkedLibrary(":libevent_extra.a"), .linkedLibrary(":libevent_pthreads.a"), .linkedLibrary(":libevent_core.a"),
+        .linkedLibrary("pthread"),
+      ]),
 
     // The tensor core and its backends
     .target(name: "TensorCore"),
@@ -67,12 +75,19 @@ let package = Package(
       name: "Tokenization", dependencies: ["JSON", "CPCRE2"],
       linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Transformer", dependencies: ["TensorCore", "Formats"]),
-    .target(name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats"]),
-    .target(name: "Training", dependencies: ["Transformer", "Evaluation", "Tokenization", "TensorCore", "Formats", "JSON"]),
+    .target(name: "Generation", dependencies: ["Transformer", "Tokenization", "TensorCore", "Formats", "JSON"]),
+    .target(
+      name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats", "JSON", "CPCRE2"],
+      linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
+    .target(name: "Training", dependencies: ["Transformer", "Generation", "Evaluation", "Tokenization", "TensorCore", "Formats", "JSON"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
+    // Models for programs and people over HTTP
+    .target(
+      name: "Serving", dependencies: ["Generation", "Tokenization", "Formats", "JSON", "CEvent", "CServing"]),
+
     // Mutation tests of the parsers; a target, not a product
-    .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Evaluation", "Surgery"]),
+    .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Generation", "Evaluation", "Surgery"]),
     .executableTarget(name: "hoof-fuzz", dependencies: ["Fuzzing"]),
 
     // The command line: the only product module that imports a backend
@@ -80,29 +95,35 @@ let package = Package(
     .executableTarget(
       name: "hoof",
       dependencies: [
-        "Terminal", "Surgery", "Training", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA", "COpenBLAS",
-        "TensorTesting",
+        "Terminal", "Surgery", "Training", "Serving", "Generation", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA",
+        "COpenBLAS", "TensorTesting",
       ]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
     .testTarget(name: "BackendTests", dependencies: ["TensorTesting", "BackendCPU", "BackendCUDA", "CKernels", "JSON", "TestSupport"]),
     .testTarget(name: "CUDAEmulatorTests", dependencies: ["TestSupport"]),
     .testTarget(name: "CUDATests", dependencies: ["BackendCUDA", "CKernels", "TensorCore", "TensorTesting", "TestSupport"]),
-    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(
+      name: "FormatsTests",
+      dependencies: ["Formats", "Fuzzing", "CKernels", "TensorTesting", "BackendCPU", "Tokenization", "Transformer", "TestSupport"]),
     .testTarget(name: "LinearAlgebraTests", dependencies: ["LinearAlgebra", "TensorTesting"]),
     .testTarget(name: "TokenizationTests", dependencies: ["Tokenization", "TensorTesting", "TestSupport"]),
+    .testTarget(
+      name: "GenerationTests",
+      dependencies: ["Generation", "Transformer", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Evaluation", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA", "TestSupport",
+        "Training", "Generation", "Evaluation", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA", "TestSupport",
       ]),
+    .testTarget(name: "ServingTests", dependencies: ["Serving", "Generation", "JSON", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "Formats", "Tokenization", "JSON", "BackendCPU", "TestSupport"]),
     .testTarget(
-      name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
+      name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON", "Generation", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes sure that what hoof is built from is here: a Swift toolchain and Debian's OpenBLAS and PCRE2. Installs the packages through apt
-# where that is possible, and says what to do where it is not. Changes nothing when everything is there.
+# Makes sure that what hoof is built from is here: a Swift toolchain and Debian's OpenBLAS, PCRE2 and libevent. Installs the packages
+# through apt where that is possible, and says what to do where it is not. Changes nothing when everything is there.
 set -euo pipefail
 
 if ! command -v swift >/dev/null; then
@@ -8,7 +8,7 @@ if ! command -v swift >/dev/null; then
   exit 1
 fi
 
-packages=(libopenblas-dev libpcre2-dev "$@")
+packages=(libopenblas-dev libpcre2-dev libevent-dev "$@")
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")

@@ -125,15 +125,7 @@ extension CorpusText {
     if let whole {
       self = .plain(whole)
     } else if let messages = object["messages"], !messages.isNull {
-      var turns: [ChatTemplate.Message] = []
-      for message in messages.array ?? [.null] {
-        guard let role = message["role"]?.string, let content = message["content"]?.string else {
-          throw FormatError(path, place, "messages is not an array of objects with 'role' and 'content' as text")
-        }
-        turns.append(.init(role: role, content: content))
-      }
-      guard !turns.isEmpty else { throw FormatError(path, place, "messages is empty") }
-      self = .messages(turns)
+      self = .messages(try CorpusText.turns(messages, path, place))
     } else if let prompt = try text("prompt") {
       self = .prompted(.init(prompt: prompt, answer: try text("completion")))
     } else if let instruction = try text("instruction") {
@@ -143,6 +135,19 @@ extension CorpusText {
     } else {
       throw FormatError(path, place, "expected an object with text, prompt, instruction or messages")
     }
+  }
+
+  /// The messages of a conversation; one at least.
+  static func turns(_ messages: JSON, _ path: String, _ place: String) throws(FormatError) -> [ChatTemplate.Message] {
+    var turns: [ChatTemplate.Message] = []
+    for message in messages.array ?? [.null] {
+      guard let role = message["role"]?.string, let content = message["content"]?.string else {
+        throw FormatError(path, place, "messages is not an array of objects with 'role' and 'content' as text")
+      }
+      turns.append(.init(role: role, content: content))
+    }
+    guard !turns.isEmpty else { throw FormatError(path, place, "messages is empty") }
+    return turns
   }
 
   /// The prompt of Stanford Alpaca, which instruction data of this shape was made for.

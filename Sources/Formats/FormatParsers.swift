@@ -15,6 +15,27 @@ package enum FormatParsers {
     }
   }
 
+  /// The last bytes of a package with the checksum put right first.
+  package static func package(_ bytes: [UInt8]) throws(FormatError) {
+    guard bytes.count >= PackageTrailer.byteCount else { return }
+    var bytes = bytes
+    let start = bytes.count - PackageTrailer.byteCount
+    withUnsafeBytes(of: CRC32C.sum(Array(bytes[start..<start + 60])).littleEndian) { bytes.replaceSubrange((start + 60)..., with: $0) }
+    let trailer = try bytes.withUnsafeBytes { buffer throws(FormatError) in
+      try PackageTrailer(parsing: UnsafeRawBufferPointer(rebasing: buffer[start...]), fileBytes: bytes.count, path: "fuzz.package")
+    }
+    guard let trailer else { return }
+    touch(bytes, trailer.model)
+    touch(bytes, trailer.settings)
+    _ = try PackageSettings(parsing: Array(bytes[trailer.settings]), path: "fuzz.package")
+  }
+
+  /// A package of no program and a model of a few bytes: what is changed in it is the trailer or the settings.
+  package static var smallPackage: [UInt8] {
+    let settings = PackageSettings(name: "small", system: "Be brief.").bytes
+    return [1, 2, 3, 4] + settings + PackageTrailer(engineBytes: 0, modelBytes: 4, settingsBytes: settings.count).bytes
+  }
+
   package static func adapterConfig(_ bytes: [UInt8]) throws(FormatError) {
     let settings = try AdapterSettings(Fields(path: "adapter_config.json", parsing: bytes))
     for part in AdapterTargets.parts {
@@ -56,6 +77,30 @@ package enum FormatParsers {
     }
     for entry in contents.table.entries {
       touch(bytes, contents.dataOffset + entry.offset..<contents.dataOffset + entry.offset + entry.byteCount)
+    }
+  }
+
+  /// A whole GGUF file; rows of its tensors are read as a model would read them.
+  package static func gguf(_ bytes: [UInt8]) throws(FormatError) {
+    try bytes.withUnsafeBufferPointer { buffer throws(FormatError) in
+      let raw = UnsafeRawBufferPointer(buffer)
+      let contents = try GGUFFile.Contents(parsing: raw, path: "fuzz.gguf")
+      precondition(contents.originalLayers.count == contents.config.layers.count, "gguf: layers do not match")
+      for place in contents.places where place.shape.count > 0 {
+        touch(bytes, place.range)
+        var out = [UInt8](repeating: 0, count: place.dtype.rowBytes(columns: place.shape.columns))
+        for row in [0, place.shape.rows - 1] {
+          precondition((0..<place.shape.rows).contains(place.sourceRow(row)), "gguf: a row outside of \(place.name)")
+          out.withUnsafeMutableBytes { place.rows(row..<row + 1, from: raw, into: $0.baseAddress!) }
+        }
+      }
+    }
+  }
+
+  /// The tokenizer.json made of a GGUF file's metadata; nil for a file without one.
+  package static func ggufTokenizer(_ bytes: [UInt8]) throws(FormatError) -> [UInt8]? {
+    try bytes.withUnsafeBufferPointer { buffer throws(FormatError) in
+      try GGUFFile.Contents(parsing: UnsafeRawBufferPointer(buffer), path: "fuzz.gguf").tokenizer
     }
   }
 

@@ -8,6 +8,12 @@ package enum HoofFile {
   static let version: (major: UInt16, minor: UInt16) = (1, 0)
   package static let prefixBytes = 64
 
+  /// By its first bytes.
+  package static func isHoofFile(_ path: String) throws(FormatError) -> Bool {
+    if isFolder(path) { return false }
+    return try MappedFile(path: path).bytes.starts(with: magic)
+  }
+
   /// The fixed 64 bytes at the start.
   struct Prefix {
     var headerBytes: Int
@@ -131,6 +137,6 @@ package enum HoofFile {
     let header = contents.header
     return ModelSource(
       path: file.path, config: header.config, tensors: tensors, tokenizer: contents.tokenizer, chatTemplate: header.chatTemplate,
-      history: header.history, originalLayers: header.originalLayers, origin: header.origin)
+      history: header.history, originalLayers: header.originalLayers, origin: header.origin, format: .hoof)
   }
 }

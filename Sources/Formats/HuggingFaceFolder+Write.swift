@@ -1,43 +1,17 @@
-import Glibc
 import JSON
 import TensorCore
 
 extension ModelImport {
-  /// Writes the model as transformers saves one, which `ModelSource.open` and everybody else read: config.json, model.safetensors,
-  /// generation_config.json, and with a tokenizer its two files. All weights have the embedding's type, norms too, as others expect.
-  ///
-  /// Every file is complete before it gets its name, config.json last: a folder is a model once it has that. A folder that was there keeps
-  /// what else is in it.
+  /// Writes the model as transformers saves one, which `ModelSource.open` and everybody else read. All weights have the embedding's type,
+  /// norms too, as others expect. The files appear together; a folder that was there keeps what else is in it.
   /// - Parameter replacing: whether a model may be there already.
   /// - Throws: for a model that this format cannot hold (layers that differ, patches, quantised weights), NaN or infinite weights, an existing
   ///   model without `replacing`, a full disk, a stop by `progress`.
   public func write(
     toFolder folder: String, replacing: Bool = false, progress: Progress = { _, _ in true }
   ) throws(FormatError) {
-    let type = try folderType(folder)
-    func path(_ name: String) -> String { folder.hasSuffix("/") ? folder + name : folder + "/" + name }
-    if mkdir(folder, 0o777) != 0, errno != EEXIST { throw FormatError(folder, nil, "cannot be made: \(systemReason(errno))") }
-    try OutputFile.check(path("config.json"), replacing: replacing)
-
-    let writer = try SafetensorsWriter(
-      path: path("model.safetensors"),
-      items: items.map {
-        .init(name: $0.name, dimensions: TensorName.isNorm($0.name) ? [$0.shape.columns] : [$0.shape.rows, $0.shape.columns], dtype: type)
-      }, replacing: replacing)
-    let total = items.reduce(0) { $0 + $1.inputBytes }
-    var done = 0
-    for (index, item) in items.enumerated() {
-      try writer.write(bytes(of: Item(name: item.name, dtype: type, shape: item.shape, content: item.content)), of: index)
-      done += item.inputBytes
-      guard progress(done, total) else { throw FormatError(folder, nil, "stopped; the model is not complete") }
-    }
-    try writer.commit()
-    if let tokenizer = source.tokenizer {
-      try write(tokenizer, to: path("tokenizer.json"), replacing: replacing)
-      try write(tokenizerSettings(tokenizer), to: path("tokenizer_config.json"), replacing: replacing)
-    }
-    try write(config.generationJSON, to: path("generation_config.json"), replacing: replacing)
-    try write(config.huggingFaceJSON(dtype: type), to: path("config.json"), replacing: replacing)
+    try HuggingFaceExport(self, .init(dtype: folderType(folder), shardBytes: .max, isStrict: true))
+      .write(to: folder, replacing: replacing, threads: 1, progress: progress)
   }
 
   /// The one type of all weights.
@@ -57,29 +31,6 @@ extension ModelImport {
     }
     return type
   }
-
-  private func write(_ json: JSON, to path: String, replacing: Bool) throws(FormatError) {
-    try write(Array((json.text(pretty: true) + "\n").utf8), to: path, replacing: replacing)
-  }
-
-  private func write(_ bytes: [UInt8], to path: String, replacing: Bool) throws(FormatError) {
-    let output = try OutputFile(path: path, byteCount: bytes.count, replacing: replacing)
-    try output.write(bytes, at: 0)
-    try output.commit()
-  }
-
-  /// What transformers wants to know beside tokenizer.json. Names of tokens are looked up there.
-  private func tokenizerSettings(_ tokenizer: [UInt8]) -> JSON {
-    let tokens = (try? JSON(parsing: tokenizer))?["added_tokens"]?.array ?? []
-    func name(_ id: Int?) -> JSON? { id.flatMap { id in tokens.first { $0["id"]?.int == id }?["content"] } }
-    var settings: JSON.Object = ["tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": false]
-    settings["bos_token"] = name(config.bosToken)
-    settings["eos_token"] = name(config.eosTokens.first)
-    if let chatTemplate = source.chatTemplate { settings["chat_template"] = .string(chatTemplate) }
-    settings["model_max_length"] = .int(config.contextLength)
-    settings["model_input_names"] = ["input_ids", "attention_mask"]
-    return .object(settings)
-  }
 }
 
 extension LlamaConfig {
@@ -90,6 +41,13 @@ extension LlamaConfig {
     object["architectures"] = ["LlamaForCausalLM"]
     object["model_type"] = "llama"
     object["hidden_act"] = "silu"
+    // transformers before 5 does not look into rope_parameters.
+    object["rope_theta"] = .double(ropeTheta)
+    if case .none = ropeScaling {
+    } else if var scaling = object["rope_parameters"]?.object {
+      scaling["rope_theta"] = nil
+      object["rope_scaling"] = .object(scaling)
+    }
     object["num_attention_heads"] = .int(layers[0].queryHeads)
     object["num_key_value_heads"] = .int(layers[0].keyHeads)
     object["intermediate_size"] = .int(layers[0].intermediateSize)
@@ -99,7 +57,7 @@ extension LlamaConfig {
   }
 
   /// generation_config.json
-  fileprivate var generationJSON: JSON { ["bos_token_id": bosToken.map { .int($0) } ?? nil, "eos_token_id": eosJSON] }
+  var generationJSON: JSON { ["bos_token_id": bosToken.map { .int($0) } ?? nil, "eos_token_id": eosJSON] }
 
   private var eosJSON: JSON { .array(eosTokens.map { .int($0) }) }
 }

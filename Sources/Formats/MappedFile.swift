@@ -5,9 +5,12 @@ public final class MappedFile: Sendable {
   public let path: String
   private let start: UInt
   public let byteCount: Int
+  /// Who holds the mapping, when that is not this object.
+  private let owner: ScratchFile?
 
-  /// Maps the whole of a regular, non-empty file.
-  public init(path: String) throws(FormatError) {
+  /// Maps a regular, non-empty file.
+  /// - Parameter part: of it, from a multiple of the page size on; nil for the whole.
+  public init(path: String, part: Range<Int>? = nil) throws(FormatError) {
     // Without O_NONBLOCK the open of a named pipe would wait for a writer for ever.
     let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw FormatError(path, nil, systemReason(errno)) }
@@ -17,15 +20,26 @@ public final class MappedFile: Sendable {
     if status.st_mode & S_IFMT == S_IFDIR { throw FormatError(path, nil, "is a folder, not a file") }
     guard status.st_mode & S_IFMT == S_IFREG else { throw FormatError(path, nil, "is not a regular file") }
     guard status.st_size > 0 else { throw FormatError(path, nil, "is empty") }
-    byteCount = Int(status.st_size)
-    guard let address = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+    let part = part ?? 0..<Int(status.st_size)
+    guard !part.isEmpty, part.upperBound <= Int(status.st_size) else { throw FormatError(path, nil, "is shorter than it says") }
+    byteCount = part.count
+    guard let address = mmap(nil, byteCount, PROT_READ, MAP_PRIVATE, descriptor, off_t(part.lowerBound)), address != MAP_FAILED else {
       throw FormatError(path, nil, "cannot be mapped: \(systemReason(errno))")
     }
     start = UInt(bitPattern: address)
     self.path = path
+    owner = nil
   }
 
-  deinit { munmap(UnsafeMutableRawPointer(bitPattern: start), byteCount) }
+  /// What was made of the file at `path` and lies in a scratch file.
+  init(_ scratch: ScratchFile, shownAs path: String) {
+    self.path = path
+    start = UInt(bitPattern: scratch.bytes.baseAddress!)
+    byteCount = scratch.byteCount
+    owner = scratch
+  }
+
+  deinit { if owner == nil { munmap(UnsafeMutableRawPointer(bitPattern: start), byteCount) } }
 
   /// Valid as long as this object is; a file that shrinks while it is mapped ends the process with SIGBUS.
   public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: UnsafeRawPointer(bitPattern: start), count: byteCount) }

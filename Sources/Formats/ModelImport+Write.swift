@@ -36,12 +36,22 @@ extension ModelImport {
   }
 
   /// A file that is read from must not be replaced, not even by its own cut: a cut that proves bad would have no way back.
-  private func checkIsNotSource(_ path: String) throws(FormatError) {
+  func checkIsNotSource(_ path: String) throws(FormatError) {
     var (target, origin) = (stat(), stat())
     guard stat(path, &target) == 0 else { return }
     for file in Set(source.tensors.values.map(\.file.path)) where stat(file, &origin) == 0 {
       if (origin.st_dev, origin.st_ino) == (target.st_dev, target.st_ino) {
         throw FormatError(path, nil, "is the source itself; choose another name for the result")
+      }
+    }
+  }
+
+  func checkIsNotSource(folder: String) throws(FormatError) {
+    var (target, origin) = (stat(), stat())
+    guard stat(folder, &target) == 0 else { return }
+    for file in Set(source.tensors.values.map { parentFolder(of: $0.file.path) }) where stat(file, &origin) == 0 && isFolder(source.path) {
+      if (origin.st_dev, origin.st_ino) == (target.st_dev, target.st_ino) {
+        throw FormatError(folder, nil, "is the source itself; choose another folder for the result")
       }
     }
   }

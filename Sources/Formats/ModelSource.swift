@@ -26,9 +26,11 @@ public struct StoredTensor: Sendable {
   public var rowBytes: Int { dtype.rowBytes(columns: shape.columns) }
 }
 
-/// What a model on disk says, whatever format holds it: a Hugging Face folder or a .hoof file. Everything is checked when this value exists:
+/// What a model on disk says, whatever format holds it: a Hugging Face folder, a .hoof file or a GGUF file. Everything is checked when this value exists:
 /// every tensor the config needs is there, with the right shape, inside its file.
 public struct ModelSource: Sendable {
+  public enum Format: String, Sendable { case folder = "hugging-face", hoof, gguf }
+
   public let path: String
   public let config: LlamaConfig
   /// The tensors of `config.tensorShapes`, and no others.
@@ -42,10 +44,11 @@ public struct ModelSource: Sendable {
   public let originalLayers: [Int]
   /// Fingerprint of the model this one was converted from without a cut: what was measured on the one holds for the other.
   public let origin: String?
+  public let format: Format
 
   init(
     path: String, config: LlamaConfig, tensors: [String: StoredTensor], tokenizer: [UInt8]?, chatTemplate: String?, history: [JSON],
-    originalLayers: [Int], origin: String? = nil
+    originalLayers: [Int], origin: String? = nil, format: Format = .folder
   ) {
     self.path = path
     self.config = config
@@ -55,9 +58,10 @@ public struct ModelSource: Sendable {
     self.history = history
     self.originalLayers = originalLayers
     self.origin = origin
+    self.format = format
   }
 
-  /// Opens a Hugging Face folder or a .hoof file; the weights are mapped, not read.
+  /// Opens a Hugging Face folder, a .hoof file or a GGUF file. The weights are mapped, not read, but for those that GGUF keeps in another order.
   public static func open(path: String) throws(FormatError) -> ModelSource {
     if isFolder(path) {
       if AdapterFile.isAdapter(path) {
@@ -67,10 +71,9 @@ public struct ModelSource: Sendable {
     }
     let file = try MappedFile(path: path)
     if file.bytes.starts(with: HoofFile.magic) { return try HoofFile.open(file) }
-    if file.bytes.starts(with: Array("GGUF".utf8)) {
-      throw FormatError(path, nil, "GGUF files are not read yet; give the Hugging Face folder")
-    }
+    if file.bytes.starts(with: GGUFHeader.magic) { return try GGUFFile.open(file) }
+    if let package = try PackagedModel.find(in: file) { return try package.source() }
     if path.hasSuffix(".safetensors") { throw FormatError(path, nil, "is one file of a model; give the folder it lies in") }
-    throw FormatError(path, nil, "is neither a Hugging Face folder nor a .hoof file")
+    throw FormatError(path, nil, "is neither a Hugging Face folder nor a .hoof or GGUF file")
   }
 }

@@ -16,22 +16,24 @@ public final class OutputFile: Sendable {
   /// - Parameters:
   ///   - byteCount: space that is claimed at once, so that a full disk is noticed before the work is done.
   ///   - replacing: whether a file of this name may be there already.
-  public convenience init(path: String, byteCount: Int, replacing: Bool) throws(FormatError) {
-    try self.init(path: path, byteCount: byteCount, replacing: replacing, mayBeUnnamed: true)
+  ///   - executable: whether it is a program.
+  public convenience init(path: String, byteCount: Int, replacing: Bool, executable: Bool = false) throws(FormatError) {
+    try self.init(path: path, byteCount: byteCount, replacing: replacing, executable: executable, mayBeUnnamed: true)
   }
 
   /// - Parameter mayBeUnnamed: false acts as on a file system without O_TMPFILE.
-  init(path: String, byteCount: Int, replacing: Bool, mayBeUnnamed: Bool) throws(FormatError) {
+  init(path: String, byteCount: Int, replacing: Bool, executable: Bool = false, mayBeUnnamed: Bool) throws(FormatError) {
     self.path = path
     folder = parentFolder(of: path)
     replaces = replacing
     try OutputFile.check(path, replacing: replacing)
-    let unnamed = mayBeUnnamed ? OutputFile.openUnnamed(in: folder) : nil
+    let mode: mode_t = executable ? 0o777 : 0o666
+    let unnamed = mayBeUnnamed ? OutputFile.openUnnamed(in: folder, mode) : nil
     if let unnamed {
       (descriptor, temporary) = (unnamed, nil)
     } else {
       let name = OutputFile.hiddenName(for: path, in: folder)
-      let opened = Glibc.open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      let opened = Glibc.open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode)
       guard opened >= 0 else { throw FormatError(path, nil, "cannot be written: \(systemReason(errno))") }
       (descriptor, temporary) = (opened, name)
     }
@@ -57,11 +59,11 @@ public final class OutputFile: Sendable {
     guard replacing else { throw FormatError(path, nil, "exists already; --force replaces it") }
   }
 
-  private static func openUnnamed(in folder: String) -> Int32? {
+  private static func openUnnamed(in folder: String, _ mode: mode_t) -> Int32? {
     // A file without a name gets one through /proc.
     guard access("/proc/self/fd", X_OK) == 0 else { return nil }
     let temporaryFile: Int32 = 0o20_000_000 | O_DIRECTORY  // O_TMPFILE, which Swift does not import
-    let descriptor = Glibc.open(folder, temporaryFile | O_RDWR | O_CLOEXEC, 0o666)
+    let descriptor = Glibc.open(folder, temporaryFile | O_RDWR | O_CLOEXEC, mode)
     return descriptor >= 0 ? descriptor : nil
   }
 

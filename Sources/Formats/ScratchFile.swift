@@ -52,19 +52,21 @@ public final class ScratchFile: Sendable {
 
   /// Written to the file, not through the mapping, so that what is not read again does not count as this process's memory.
   public func write(_ values: [Float], at offset: Int) throws(FormatError) {
-    let failure = values.withUnsafeBytes { bytes -> Int32 in
-      precondition(offset >= 0 && offset + bytes.count <= byteCount, "scratch file: \(bytes.count) bytes at \(offset) of \(byteCount)")
-      var done = 0
-      while done < bytes.count {
-        let count = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
-        if count < 0, errno == EINTR { continue }
-        if count <= 0 { return count == 0 ? ENOSPC : errno }
-        done += count
+    try values.withUnsafeBufferPointer { values throws(FormatError) in try write(UnsafeRawBufferPointer(values), at: offset) }
+  }
+
+  /// May be called from several threads for different places.
+  func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FormatError) {
+    precondition(offset >= 0 && offset + bytes.count <= byteCount, "scratch file: \(bytes.count) bytes at \(offset) of \(byteCount)")
+    var done = 0
+    while done < bytes.count {
+      let count = pwrite(descriptor, bytes.baseAddress! + done, bytes.count - done, off_t(offset + done))
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else {
+        let reason = systemReason(count == 0 ? ENOSPC : errno)
+        throw FormatError(folder, nil, "scratch space cannot be written: \(reason); TMPDIR names another folder")
       }
-      return 0
-    }
-    if failure != 0 {
-      throw FormatError(folder, nil, "scratch space cannot be written: \(systemReason(failure)); TMPDIR names another folder")
+      done += count
     }
   }
 }

@@ -1,5 +1,6 @@
 import Evaluation
 import Formats
+import Generation
 import JSON
 import Tokenization
 import Training
@@ -51,7 +52,7 @@ extension FuzzTarget {
     }
   }
 
-  private static let sentencePiece = #"""
+  static let sentencePiece = #"""
     {"version":"1.0","added_tokens":[{"id":20,"content":"<s>","lstrip":true,"special":true}],
     "normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]},
     "pre_tokenizer":null,

@@ -35,7 +35,9 @@ public struct FuzzTarget: Sendable {
 extension FuzzTarget {
   /// Everything that reads what others wrote.
   /// - Parameter folder: an empty folder to work in.
-  public static func all(in folder: String) throws -> [FuzzTarget] { try formats(in: folder) + texts() + studies(in: folder) }
+  public static func all(in folder: String) throws -> [FuzzTarget] {
+    try formats(in: folder) + exchange(in: folder) + texts() + studies(in: folder)
+  }
 
   /// Every parser of model files.
   /// - Parameter folder: an empty folder that a small model can be written to.
@@ -65,6 +67,7 @@ extension FuzzTarget {
       FuzzTarget(name: "adapter-config", seeds: adapter.configs) { try FormatParsers.adapterConfig($0) },
       FuzzTarget(name: "adapter", seeds: [adapter.weights]) { try FormatParsers.adapter($0, config: adapter.configs[0]) },
       FuzzTarget(name: "hoof", seeds: [hoof]) { try FormatParsers.hoof($0) },
+      FuzzTarget(name: "package", seeds: [FormatParsers.smallPackage]) { try FormatParsers.package($0) },
       FuzzTarget(name: "hoof-header", seeds: [sections.header]) { try FormatParsers.hoofHeader($0) },
       FuzzTarget(name: "hoof-table", seeds: [sections.table]) { try FormatParsers.hoofTable($0) },
     ]

@@ -12,30 +12,41 @@ public enum JSON: Sendable, Equatable {
 
   /// Members in file order, with look-up by name.
   public struct Object: Sendable, Equatable, ExpressibleByDictionaryLiteral {
+    /// A name as its bytes: two spellings of "é" are one to String, and two members of a tokenizer's vocabulary.
+    private struct ExactName: Hashable {
+      let name: String
+      init(_ name: String) { self.name = name }
+      static func == (a: ExactName, b: ExactName) -> Bool { a.name.utf8.elementsEqual(b.name.utf8) }
+      func hash(into hasher: inout Hasher) {
+        var name = name
+        name.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+      }
+    }
+
     public private(set) var names: [String] = []
-    private var values: [String: JSON] = [:]
+    private var values: [ExactName: JSON] = [:]
 
     public init() {}
     public init(dictionaryLiteral elements: (String, JSON)...) { for (name, value) in elements { self[name] = value } }
 
     public subscript(name: String) -> JSON? {
-      get { values[name] }
+      get { values[ExactName(name)] }
       set {
-        if values.updateValue(newValue ?? .null, forKey: name) == nil { names.append(name) }
+        if values.updateValue(newValue ?? .null, forKey: ExactName(name)) == nil { names.append(name) }
         if newValue == nil {
-          values[name] = nil
-          names.removeAll { $0 == name }
+          values[ExactName(name)] = nil
+          names.removeAll { ExactName($0) == ExactName(name) }
         }
       }
     }
 
     public var count: Int { names.count }
-    public var members: some Sequence<(String, JSON)> { names.lazy.map { ($0, self.values[$0]!) } }
+    public var members: some Sequence<(String, JSON)> { names.lazy.map { ($0, self.values[ExactName($0)]!) } }
 
     /// Appends a member; false, and no change, when the name is already there.
     mutating func insert(_ name: String, _ value: JSON) -> Bool {
-      guard values[name] == nil else { return false }
-      values[name] = value
+      guard values[ExactName(name)] == nil else { return false }
+      values[ExactName(name)] = value
       names.append(name)
       return true
     }

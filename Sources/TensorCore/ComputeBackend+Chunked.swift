@@ -54,7 +54,7 @@ extension ComputeBackend {
     }
   }
 
-  /// The body of `linearCrossEntropy`. With bf16 rows the logits' gradient is rounded to bf16 for the two products it goes into.
+  /// The body of `linearCrossEntropy`.
   public func chunkedLinearCrossEntropy(
     hidden: Tensor, weight: Tensor, targets: Tensor, scale: Float, rowsPerChunk: Int, into losses: Tensor, dHidden: Tensor?,
     dWeight: Tensor?
@@ -64,20 +64,14 @@ extension ComputeBackend {
     let chunk = min(rowsPerChunk, hidden.rows)
     let wanted = dHidden != nil || dWeight != nil
     let scratch = try Tensor(chunk, weight.rows, on: self)
-    let rounded = wanted && hidden.dtype != .f32 ? try Tensor(chunk, weight.rows, hidden.dtype, on: self) : nil
+    let back = try HeadGradients(hidden: hidden, weight: weight, dHidden: dHidden, dWeight: dWeight, rowsPerChunk: chunk)
     for start in stride(from: 0, to: hidden.rows, by: chunk) {
       let part = start..<min(start + chunk, hidden.rows)
       let logits = scratch.rows(0..<part.count)
       matmul(hidden.rows(part), weight, transpose: .right, beta: 0, into: logits)
       crossEntropy(
         logits: logits, targets: targets.rows(part), scale: scale, into: losses.rows(part), dLogits: wanted ? logits : nil)
-      var dLogits = logits
-      if let rounded {
-        dLogits = rounded.rows(0..<part.count)
-        copy(logits, into: dLogits)
-      }
-      if let dHidden { matmul(dLogits, weight, transpose: .none, beta: 0, into: dHidden.rows(part)) }
-      if let dWeight { matmul(dLogits, hidden.rows(part), transpose: .left, beta: 1, into: dWeight) }
+      back.take(logits, part)
     }
   }
 }

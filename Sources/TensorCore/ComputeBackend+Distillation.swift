@@ -62,7 +62,7 @@ extension ComputeBackend {
     let student = try Tensor(chunk, weight.rows, on: self)
     let teacher = try Tensor(chunk, weight.rows, on: self)
     let gradient = addsCrossEntropy ? try Tensor(chunk, weight.rows, on: self) : nil
-    let rounded = wanted && hidden.dtype != .f32 ? try Tensor(chunk, weight.rows, hidden.dtype, on: self) : nil
+    let back = try HeadGradients(hidden: hidden, weight: weight, dHidden: dHidden, dWeight: dWeight, rowsPerChunk: chunk)
     let cooling = try loss.temperature == 1 ? nil : coolingFactors(1 / loss.temperature, columns: weight.rows)
     for start in stride(from: 0, to: hidden.rows, by: chunk) {
       let part = start..<min(start + chunk, hidden.rows)
@@ -80,13 +80,7 @@ extension ComputeBackend {
       klDivergence(
         of: p, from: q, scale: scale * loss.divergence * loss.temperature, into: rows.divergences.rows(part), dQ: wanted ? q : nil)
       if let dLoss { addScaled(dLoss, by: 1, into: q) }
-      var dLogits = q
-      if let rounded {
-        dLogits = rounded.rows(0..<part.count)
-        copy(q, into: dLogits)
-      }
-      if let dHidden { matmul(dLogits, weight, transpose: .none, beta: 0, into: dHidden.rows(part)) }
-      if let dWeight { matmul(dLogits, hidden.rows(part), transpose: .left, beta: 1, into: dWeight) }
+      back.take(q, part)
     }
   }
 

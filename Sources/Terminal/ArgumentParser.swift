@@ -14,7 +14,7 @@ public struct UsageError: Error, Sendable, Equatable, CustomStringConvertible {
 }
 
 /// Reads words into the options and places a command declared. GNU manners: `--flag value`, `--flag=value`, `-o value`, `-ovalue`, `-qv`,
-/// options anywhere, `--` ends them. Of an option given twice the last counts; index lists add up.
+/// options anywhere, `--` ends them. Of an option given twice the last counts; index lists and options of several texts add up.
 public struct ArgumentParser {
   private let spec: CommandSpec
   private let environment: (String) -> String?
@@ -105,6 +105,8 @@ public struct ArgumentParser {
       let value = try option.read(text)
       if case .indices(let new) = value, case .indices(let old)? = arguments.values[option.name] {
         arguments.values[option.name] = .indices(Set(old + new).sorted())
+      } else if case .strings(let new) = value, case .strings(let old)? = arguments.values[option.name] {
+        arguments.values[option.name] = .strings(old + new)
       } else {
         arguments.values[option.name] = value
       }

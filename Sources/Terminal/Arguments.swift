@@ -3,6 +3,7 @@ public struct Arguments: Sendable {
   enum Value: Sendable, Equatable {
     case flag
     case string(String)
+    case strings([String])
     case int(Int)
     case double(Double)
     case indices([Int])
@@ -27,6 +28,11 @@ public struct Arguments: Sendable {
   public func string(_ name: String) -> String? {
     guard case .string(let text)? = value(name) else { return nil }
     return text
+  }
+  /// The values of an option that may be given several times, in order.
+  public func strings(_ name: String) -> [String] {
+    guard case .strings(let list)? = value(name) else { return [] }
+    return list
   }
   /// The value of an int or size option.
   public func int(_ name: String) -> Int? {

@@ -3,6 +3,8 @@ public struct CommandOption: Sendable {
   public enum Kind: Sendable {
     case flag
     case string
+    /// A text each time the option is given.
+    case strings
     case int(ClosedRange<Int>)
     case double(ClosedRange<Double>)
     /// Bytes, with an optional suffix K, M, G or T (powers of 1024).
@@ -39,7 +41,7 @@ extension CommandOption.Kind {
   var placeholder: String {
     switch self {
     case .flag: ""
-    case .string: "TEXT"
+    case .string, .strings: "TEXT"
     case .int: "N"
     case .double: "X"
     case .size: "SIZE"

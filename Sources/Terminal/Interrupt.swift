@@ -29,8 +29,23 @@ public enum Interrupt {
     }
   }
 
+  /// Ctrl-C as a wish that a conversation polls and takes note of with `take`, any number of times; it also ends the wait for a line of input.
+  /// SIGTERM ends the program.
+  public static func catchInteractively() {
+    _ = isRequested
+    var action = sigaction()
+    // Without SA_RESTART: a read in progress returns.
+    action.__sigaction_handler.sa_handler = note
+    sigaction(SIGINT, &action, nil)
+  }
+
+  /// Whether Ctrl-C was pressed since the last call.
+  public static func take() -> Bool { requests.exchange(0, ordering: .relaxed) > 0 }
+
   /// A reader who closes our output shows as EPIPE at the write, not as a death by signal.
   public static func ignoreClosedPipes() { signal(SIGPIPE, SIG_IGN) }
+
+  private static let note: @convention(c) (Int32) -> Void = { _ in _ = requests.add(1, ordering: .relaxed) }
 
   private static let handle: @convention(c) (Int32) -> Void = { _ in
     if requests.add(1, ordering: .relaxed).oldValue > 0 { _exit(130) }

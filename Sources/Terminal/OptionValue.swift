@@ -6,6 +6,7 @@ extension CommandOption {
     switch kind {
     case .flag: throw Refusal(reason: "takes no value")
     case .string: return .string(text)
+    case .strings: return .strings([text])
     case .int(let range):
       guard let number = Int(text) else { throw Refusal(reason: "expected a whole number, not '\(text)'") }
       guard range.contains(number) else { throw Refusal(reason: "\(text) is out of range: expected \(CommandOption.describe(range))") }

@@ -13,6 +13,9 @@ public enum Output {
 
   public static func line(_ text: String) throws(CommandError) { try write(text + "\n") }
 
+  /// Whether a person sees what is written as a result.
+  public static var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
   /// A line for a person. Losing it is no reason to stop.
   public static func note(_ text: String) { _ = send(text + "\n", to: STDERR_FILENO) }
 

@@ -14,6 +14,17 @@ extension Tokenizer {
     }
   }
 
+  /// Whether `decode` drops the space at the very beginning of a text: SentencePiece puts one before every text.
+  public var dropsFirstSpace: Bool {
+    (decoders ?? []).contains { step in
+      switch step {
+      case .strip(let content, let start, _): content == [0x20] && start > 0
+      case .metaspace(_, let dropsFirst): dropsFirst
+      case .byteLevel, .replace, .byteFallback, .fuse: false
+      }
+    }
+  }
+
   /// The bytes one token adds to the output, which need not be whole characters: for text that is shown while it is made. What `decode`
   /// does at the ends of a text (dropping the first space) is left to the caller. Empty for an id without a token.
   public func decodeBytes(_ id: Int32) -> [UInt8] {

@@ -39,12 +39,31 @@ public struct KVCache: Sendable {
     self.layers = layers
   }
 
+  /// Bytes that such a cache takes.
+  public static func byteCount(_ config: LlamaConfig, slots: Int, capacity: Int, on backend: any ComputeBackend) -> Int {
+    let columns = config.layers.reduce(0) { $0 + ($1.queryHeads > 0 ? 2 * $1.keyHeads * config.headDim : 0) }
+    return slots * capacity * columns * backend.activations.block.bytes
+  }
+
   public var byteCount: Int { layers.reduce(0) { $0 + ($1.map { $0.keys.byteCount + $0.values.byteCount } ?? 0) } }
 
   /// Forgets what a slot holds from `length` on: for a sequence that ends, or tokens that are taken back.
   public mutating func truncate(_ slot: Int, to length: Int) {
     precondition(length >= 0 && length <= lengths[slot], "KV cache: slot \(slot) of \(lengths[slot]) tokens cut to \(length)")
     lengths[slot] = length
+  }
+
+  /// Lets `target` hold what the first `count` tokens of `source` are: for a sequence that begins as another one did.
+  public mutating func copy(first count: Int, of source: Int, to target: Int) {
+    precondition(
+      count <= lengths[source] && source != target, "KV cache: \(count) of \(lengths[source]) tokens, slot \(source) to \(target)")
+    for case let layer? in layers {
+      for tensor in [layer.keys, layer.values] {
+        backend.copy(
+          tensor.rows(source * capacity..<source * capacity + count), into: tensor.rows(target * capacity..<target * capacity + count))
+      }
+    }
+    lengths[target] = count
   }
 
   /// Makes room for `counts[slot]` more tokens of each slot. The rows of the pass that fills it are those of slot 0, then of slot 1 and so on.
@@ -55,7 +74,7 @@ public struct KVCache: Sendable {
     var (starts, keyStarts, keyCounts, positions) = ([Int32(0)], [Int32](), [Int32](), [Int32]())
     for (slot, count) in counts.enumerated() where count > 0 {
       let first = positions.count
-      runs.append(.init(rows: first..<first + count, place: slot * capacity + lengths[slot]))
+      runs.append(.init(slot: slot, rows: first..<first + count, place: slot * capacity + lengths[slot]))
       positions.append(contentsOf: Int32(lengths[slot])..<Int32(lengths[slot] + count))
       starts.append(Int32(positions.count))
       keyStarts.append(Int32(slot * capacity))
@@ -72,6 +91,7 @@ public struct KVCache: Sendable {
   /// The rows of one pass and where their keys and values go.
   public struct Growth: Sendable {
     struct Run: Sendable {
+      let slot: Int
       let rows: Range<Int>
       let place: Int
     }
@@ -96,12 +116,24 @@ extension Llama {
   /// Runs `tokens[slot]` behind what each slot of the cache holds; a slot without tokens rests.
   /// - Returns: logits of the last token of every slot that has some, [B, V] f32.
   public func extend(_ cache: inout KVCache, by tokens: [[Int32]]) throws(BackendError) -> Tensor {
+    guard let logits = try extend(&cache, by: tokens, predicting: Set(tokens.indices.filter { !tokens[$0].isEmpty })) else {
+      preconditionFailure("extend: no slot has tokens")
+    }
+    return logits
+  }
+
+  /// The same with the logits of some slots only: a prompt that is read in parts needs none before its last part.
+  /// - Parameter predicted: slots that have tokens.
+  /// - Returns: logits of their last tokens, in the order of the slots, [B, V] f32; nil for none.
+  public func extend(_ cache: inout KVCache, by tokens: [[Int32]], predicting predicted: Set<Int>) throws(BackendError) -> Tensor? {
     let growth = try cache.grow(by: tokens.map(\.count))
     let ids = try Tensor(Array(tokens.joined()), on: backend)
     let graph = Eager(ownsStream: true, cache: growth)
     let x = try run(embed(ids, in: graph), growth.layout, layers: 0..<layers.count, in: graph)
     // Only the last rows go through the LM head: it is a large part of a small model.
-    let last = growth.runs.map { Int32($0.rows.upperBound - 1) }
+    let last = growth.runs.filter { predicted.contains($0.slot) }.map { Int32($0.rows.upperBound - 1) }
+    precondition(last.count == predicted.count, "extend: logits of slots without tokens")
+    guard !last.isEmpty else { return nil }
     let rows = last.count == x.rows ? x : try x.gathered(at: Tensor(last, on: backend))
     return try finish(rows, in: graph).linear(head)
   }

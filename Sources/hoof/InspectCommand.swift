@@ -7,7 +7,7 @@ extension Command {
   static let inspect = Command(
     spec: CommandSpec(
       "inspect", summary: "config, layers, sizes, tokenizer and surgery history of a model; what a LoRA adapter changes",
-      positionals: [Positional("MODEL", help: "a Hugging Face folder, a .hoof file or an adapter's folder")],
+      positionals: [Positional("MODEL", help: "a Hugging Face folder, a .hoof or GGUF file, or an adapter's folder")],
       options: [
         CommandOption("verify", help: "read all weights: compare them with the file's checksums and look for NaN and infinity"),
         .json, CommandOption("verbose", short: "v", help: "list every tensor"),
@@ -42,8 +42,14 @@ struct Inspection {
     fingerprint = isHoof ? source.fingerprint() : nil
   }
 
-  private var isHoof: Bool { source.tensors.values.allSatisfy { $0.checksum != nil } }
-  var format: String { isHoof ? ".hoof file" : "Hugging Face folder" }
+  private var isHoof: Bool { source.format == .hoof }
+  var format: String {
+    switch source.format {
+    case .hoof: ".hoof file"
+    case .gguf: "GGUF file"
+    case .folder: "Hugging Face folder"
+    }
+  }
 
   mutating func verify() throws(CommandError) {
     do throws(FormatError) {

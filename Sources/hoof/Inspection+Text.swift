@@ -95,7 +95,7 @@ extension Inspection {
   var json: JSON {
     let sizes = source.sizes
     var object: JSON.Object = [
-      "path": .string(source.path), "format": .string(isHoofName), "config": source.config.json,
+      "path": .string(source.path), "format": .string(source.format.rawValue), "config": source.config.json,
       "parameters": .int(sizes.parameters), "bytes": .int(sizes.bytes),
       "types": .object(Inspection.object(DType.allCases.compactMap { type in sizes.dtypes[type].map { (type.name, $0) } })),
       "kinds": .object(Inspection.object(ModelSizes.Kind.allCases.compactMap { kind in sizes.kinds[kind].map { (kind.rawValue, $0) } })),
@@ -115,8 +115,6 @@ extension Inspection {
       })
     return .object(object)
   }
-
-  private var isHoofName: String { format.hasPrefix(".hoof") ? "hoof" : "hugging-face" }
 
   private func layer(_ index: Int) -> JSON {
     let layer = source.config.layers[index]

@@ -96,7 +96,8 @@ struct PruneSearchTests {
   }
 
   @Test(
-    "a killed search goes on where it was and ends as one that was not", arguments: [PruneMethod.ablation, .greedy, .finercut, .segment])
+    "a killed search goes on where it was and ends as one that was not",
+    arguments: [PruneMethod.ablation, .greedy, .finercut, .segment, .segmentGate])
   func resume(method: PruneMethod) throws {
     let folder = try TemporaryFolder()
     let path = folder.file("journal")

@@ -10,7 +10,7 @@ import Transformer
 /// Models, texts and a plain way to measure, for tests of pruning.
 enum Pruning {
   static let methods: [PruneMethod] = [
-    .ablation, .greedy, .shortgpt, .angular, .magnitude, .attentionNorm, .finercut, .segment, .tail, .first, .middle, .random,
+    .ablation, .greedy, .shortgpt, .angular, .magnitude, .attentionNorm, .finercut, .segment, .segmentGate, .tail, .first, .middle, .random,
   ]
 
   static func source(_ name: String) throws -> ModelSource { try ModelSource.open(path: SharedData.path("models/\(name)")) }

@@ -1,5 +1,6 @@
 import BackendCPU
 import Formats
+import Generation
 import TensorCore
 import TestSupport
 import Testing

@@ -1,4 +1,5 @@
 import Formats
+import Generation
 import TestSupport
 import Testing
 import Tokenization

@@ -1,5 +1,6 @@
 import BackendCPU
 import Formats
+import Generation
 import TestSupport
 import Testing
 import Tokenization

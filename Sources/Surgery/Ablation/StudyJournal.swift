@@ -26,6 +26,7 @@ public final class StudyJournal {
   private let descriptor: Int32
   private var lastSync = ContinuousClock.now
   private var known: [Key: [[PromptOutcome]]] = [:]
+  private var knownNumbers: [String: [Double]] = [:]
   /// The plan this study was started with; a resumed study keeps it, so that groups mean the same prompts.
   public private(set) var plan: StudyPlan
 
@@ -34,7 +35,7 @@ public final class StudyJournal {
   }
 
   /// How many pieces an earlier run left.
-  public var count: Int { known.count }
+  public var count: Int { known.count + knownNumbers.count }
 
   /// Opens the journal of the study called `identity` (whatever determines its numbers). With `resuming`, an existing journal of the same
   /// study is continued; otherwise it is started anew.
@@ -88,6 +89,14 @@ public final class StudyJournal {
     try write(.object(line))
   }
 
+  /// What a step of a search found that is no outcome, under a name of its own.
+  public func numbers(_ name: String) -> [Double]? { knownNumbers[name] }
+
+  public func append(_ numbers: [Double], named name: String) throws(JournalError) {
+    knownNumbers[name] = numbers
+    try write(["name": .string(name), "numbers": .array(numbers.map { JSON(measured: $0) })])
+  }
+
   /// Removes the journal of a finished study.
   public func remove() { unlink(path) }
 
@@ -111,6 +120,10 @@ public final class StudyJournal {
           throw .damaged(path: path, line: 1)
         }
         plan = stored
+      } else if let name = value["name"]?.string {
+        let numbers = value["numbers"]?.array?.map(\.measured)
+        guard let numbers, numbers.allSatisfy({ $0 != nil }) else { throw .damaged(path: path, line: index + 1) }
+        knownNumbers[name] = numbers.map { $0! }
       } else {
         let outcomes = value["outcomes"]?.array?.map { $0.array?.compactMap(PromptOutcome.init) ?? [] }
         let step = value["step"].map(\.int) ?? 0

@@ -30,9 +30,9 @@ struct AngularCuts: CutSequence {
 }
 
 /// Contiguous blocks by what they really cost: for every length the start with the least KL(full ‖ cut), every start measured from the shared
-/// prefix. After CLP (arXiv 2510.23652), which finds the start by gradient on a concave gate over the layers: at a given length no gate can
-/// find a better block than trying them all, and up to some hundred layers that is cheap. There is no gate here; the paper's tuning of the
-/// layers beside the cut is `hoof finetune --layers-near-cut`.
+/// prefix. After CLP (arXiv 2510.23652), which finds the start by gradient on a concave gate over the layers (`GateCuts`): at a given length no
+/// gate can find a better block than trying them all, and up to some dozens of layers that is no dearer. The paper's tuning of the layers beside
+/// the cut is `hoof finetune --layers-near-cut`.
 struct SegmentCuts: CutSequence {
   private let search: RemovalSearch
   private let candidates: Range<Int>

@@ -3,7 +3,9 @@
 public enum PruneMethod: String, Sendable, CaseIterable {
   case ablation, greedy, shortgpt, angular, magnitude
   case attentionNorm = "attention-norm"
-  case finercut, segment, mrp, owl, slicegpt, minitron, tail, first, middle, random
+  case finercut, segment
+  case segmentGate = "segment-gate"
+  case mrp, owl, slicegpt, minitron, tail, first, middle, random
 
   /// What is cut, and what `--drop` and `--ratio` count.
   public enum Unit: String, Sendable {
@@ -60,6 +62,10 @@ public enum PruneMethod: String, Sendable, CaseIterable {
       Facts(
         unit: .layers, calibration: .texts, formula: "the block of K layers with the least KL, over every start",
         source: "after CLP (arXiv 2510.23652): exhaustive instead of a learned gate", cost: "1 + about (L - K)²/2L")
+    case .segmentGate:
+      Facts(
+        unit: .layers, calibration: .texts, formula: "the block of K layers a concave gate settles on, by gradient of KL(full ‖ gated)",
+        source: "after CLP (arXiv 2510.23652); the gate's formula is ours", cost: "1 + about 400/P for P prompts, whatever L and K")
     case .mrp:
       Facts(
         unit: .neurons, calibration: .texts, formula: "again and again some neurons of the layer with the highest non-outlier ratio",

@@ -63,6 +63,7 @@ public struct Pruner {
       return RankedCuts(layers, of: count, by: try model.layers.map { try $0.meanMagnitude() }, named: "weight_magnitude")
     case .angular: return AngularCuts(layers, of: count, search!.activity!.blocks)
     case .segment: return SegmentCuts(search!, layers)
+    case .segmentGate: return GateCuts(search!, layers, rowsPerChunk: plan!.rowsPerChunk)
     case .tail: return RankedCuts(Array(layers.reversed()), of: count)
     case .first: return RankedCuts(Array(layers), of: count)
     case .middle: return RankedCuts(RankedCuts.middle(layers), of: count)

@@ -21,11 +21,11 @@ public final class RemovalSearch {
   public private(set) var step = 0
   /// The whole model against itself: its loss.
   public private(set) var baseline = Outcome([])
-  public private(set) var cost: SearchCost
+  public internal(set) var cost: SearchCost
   /// What was seen while the whole model ran; nil unless it was asked for.
   public private(set) var activity: ActivityStatistics?
   private let means: ComponentMeans?
-  private let journal: StudyJournal?
+  let journal: StudyJournal?
   private var fit: MemoryFit
   private var groups: [Group]
 

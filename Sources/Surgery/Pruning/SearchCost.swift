@@ -37,6 +37,13 @@ public struct SearchCost: Sendable, Equatable {
     naive += SearchCost.passes(config, from: 0)
   }
 
+  /// A gate's step over a share of the prompts: the whole model, and three passes of the layers from `first` on. No plainer search does the same.
+  mutating func count(gated config: LlamaConfig, from first: Int, share: Double) {
+    let passes = share * (SearchCost.passes(config, from: 0) + 3 * SearchCost.passes(config, from: first))
+    layerPasses += passes
+    naive += passes
+  }
+
   private static func passes(_ layer: LlamaConfig.Layer) -> Double {
     (layer.queryHeads > 0 ? 0.5 : 0) + (layer.intermediateSize > 0 ? 0.5 : 0)
   }

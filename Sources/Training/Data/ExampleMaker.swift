@@ -1,5 +1,6 @@
 import Evaluation
 import Formats
+import Generation
 import Tokenization
 
 /// Makes examples of texts.
@@ -59,40 +60,12 @@ struct ExampleMaker {
 
   /// The template that conversations go through; nil for the plain format.
   func template(_ place: String) throws(FormatError) -> ChatTemplate? {
-    switch format {
-    case .plain, .absent: return nil
-    case .unknown(let reason): throw FormatError(path, place, "\(reason); name one with --chat-template")
-    case .template(let template):
-      for token in template.tokens where token.isEmpty || tokenizer.encode(token, template: false).count != 1 {
-        let name = token.isEmpty ? "token that ends a text" : "token '\(token)'"
-        throw FormatError(
-          path, place, "the tokenizer has no \(name), which the chat template \(template.family.rawValue) needs; take --chat-template plain"
-        )
-      }
-      return template
-    }
+    do throws(ChatFormatError) { return try format.template(for: tokenizer) } catch { throw FormatError(path, place, "\(error)") }
   }
 
   /// A question and its answer each, in the plain format.
   func pairs(_ messages: [ChatTemplate.Message], _ place: String) throws(FormatError) -> [[ChatTemplate.Part]] {
-    var groups: [[ChatTemplate.Part]] = []
-    var opening = ""
-    for (index, message) in messages.enumerated() {
-      // A question is open when its answer is to come.
-      let isOpen = groups.last?.count == 1
-      switch message.role {
-      case "system" where index == 0: opening = message.content + "\n\n"
-      case "user" where !isOpen:
-        groups.append([.init("\(opening)Question: \(message.content)\nAnswer:", isAnswer: false)])
-        opening = ""
-      case "assistant" where isOpen: groups[groups.count - 1].append(.init(" \(message.content)", isAnswer: true))
-      default:
-        throw FormatError(
-          path, place,
-          "message \(index) is of '\(message.role)'; the plain format has an optional system message, then user and assistant in turn")
-      }
-    }
-    return groups
+    do throws(ChatFormatError) { return try ChatFormat.pairs(messages) } catch { throw FormatError(path, place, "\(error)") }
   }
 
   /// One example of groups that are tokenised each as a text of its own.

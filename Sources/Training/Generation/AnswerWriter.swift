@@ -1,3 +1,5 @@
+import Generation
+import Synchronization
 import TensorCore
 import Transformer
 
@@ -36,7 +38,7 @@ public struct AnswerWriter: Sendable {
 
   private let model: Llama
   private let stops: Set<Int32>
-  private let sampler: Sampler
+  private let sampling: Sampler.Options
   private let slots: Int
 
   /// - Parameters:
@@ -44,8 +46,7 @@ public struct AnswerWriter: Sendable {
   ///   - slots: answers written side by side, as far as memory reaches.
   public init(_ model: Llama, stops: Set<Int32>, sampling: Sampler.Options = .greedy, slots: Int = 16) {
     precondition(slots > 0, "answers in \(slots) slots")
-    (self.model, self.stops, self.slots) = (model, stops, slots)
-    sampler = Sampler(sampling)
+    (self.model, self.stops, self.sampling, self.slots) = (model, stops, sampling, slots)
   }
 
   /// One answer per prompt, in order. Prompt and answer must fit into the model's context.
@@ -60,45 +61,69 @@ public struct AnswerWriter: Sendable {
     return answers.map { $0! }
   }
 
-  /// An answer in the making.
-  private struct Slot {
-    let prompt: Int
-    var ids: [Int32] = []
+  private func write(_ prompts: [Prompt], into answers: inout [Answer?], slots: Int, _ monitor: Monitor) throws {
+    let waiting = answers.indices.filter { answers[$0] == nil }
+    let capacity = waiting.map { prompts[$0].ids.count + prompts[$0].limit }.max() ?? 0
+    let engine = try GenerationEngine(
+      model, tokenizer: nil, slots: min(slots, waiting.count), contextLength: capacity, queue: waiting.count)
+    let results = Results()
+    for prompt in waiting {
+      let request = GenerationRequest(
+        prompt: prompts[prompt].ids, sampling: sampling, limit: prompts[prompt].limit, stopTokens: stops, stream: prompt)
+      try engine.submit(request) { event in results.take(event, of: prompt) }
+    }
+    let before = answers.reduce(0) { $0 + ($1?.ids.count ?? 0) }
+    var failure: (any Error)?
+    do {
+      while try engine.step() {
+        for (prompt, answer) in results.finished() { answers[prompt] = answer }
+        let tokens = before + engine.load.tokensWritten - results.stops()
+        try monitor(.init(finished: answers.count { $0 != nil }, prompts: prompts.count, tokens: tokens))
+      }
+    } catch { failure = error }
+    for (prompt, answer) in results.finished() { answers[prompt] = answer }
+    if let failure { throw failure }
+    if let reason = results.failure() { throw BackendError.unavailable(reason: reason) }
   }
 
-  private func write(_ prompts: [Prompt], into answers: inout [Answer?], slots: Int, _ monitor: Monitor) throws {
-    var waiting = answers.indices.filter { answers[$0] == nil }[...]
-    let capacity = waiting.map { prompts[$0].ids.count + prompts[$0].limit }.max() ?? 0
-    var cache = try KVCache(model.config, slots: min(slots, waiting.count), capacity: capacity, on: model.backend)
-    var active = [Slot?](repeating: nil, count: cache.slots)
-    var next = [[Int32]](repeating: [], count: cache.slots)
-    var tokens = answers.reduce(0) { $0 + ($1?.ids.count ?? 0) }
-    while true {
-      for slot in active.indices where active[slot] == nil {
-        guard let prompt = waiting.popFirst() else { break }
-        active[slot] = Slot(prompt: prompt)
-        next[slot] = prompts[prompt].ids
-      }
-      let writing = active.indices.filter { active[$0] != nil }
-      guard !writing.isEmpty else { return }
-      let logits = try model.extend(&cache, by: next)
-      let chosen = try sampler.tokens(logits, at: writing.map { .init(stream: active[$0]!.prompt, index: active[$0]!.ids.count) })
-      for (place, id) in zip(writing, chosen) {
-        var slot = active[place]!
-        let ends = stops.contains(id)
-        if !ends {
-          slot.ids.append(id)
-          tokens += 1
-        }
-        if ends || slot.ids.count == prompts[slot.prompt].limit {
-          answers[slot.prompt] = Answer(ids: slot.ids, isFinished: ends)
-          (active[place], next[place]) = (nil, [])
-          cache.truncate(place, to: 0)
-        } else {
-          (active[place], next[place]) = (slot, [id])
-        }
-      }
-      try monitor(.init(finished: answers.count { $0 != nil }, prompts: prompts.count, tokens: tokens))
+  /// What has been heard of the answers. The engine tells it from the thread that steps it, and the compiler does not know that.
+  private final class Results: Sendable {
+    private struct State {
+      var ids: [Int: [Int32]] = [:]
+      var finished: [(Int, Answer)] = []
+      var stops = 0
+      var failure: String?
     }
+    private let state = Mutex(State())
+
+    func take(_ event: GenerationEvent, of prompt: Int) {
+      state.withLock { state in
+        switch event {
+        case .text(_, let tokens): state.ids[prompt, default: []] += tokens.map(\.id)
+        case .finished(let reason, _):
+          let ids = state.ids.removeValue(forKey: prompt) ?? []
+          switch reason {
+          case .stop:
+            state.stops += 1
+            state.finished.append((prompt, Answer(ids: ids, isFinished: true)))
+          case .length: state.finished.append((prompt, Answer(ids: ids, isFinished: false)))
+          case .cancelled: break
+          case .failed(let reason): state.failure = reason
+          }
+        }
+      }
+    }
+
+    /// Those that have ended since the last call.
+    func finished() -> [(Int, Answer)] {
+      state.withLock { state in
+        defer { state.finished = [] }
+        return state.finished
+      }
+    }
+
+    /// Tokens that ended answers and are no part of them.
+    func stops() -> Int { state.withLock { $0.stops } }
+    func failure() -> String? { state.withLock { $0.failure } }
   }
 }

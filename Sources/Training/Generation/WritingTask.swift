@@ -1,5 +1,6 @@
 import Evaluation
 import Formats
+import Generation
 import JSON
 import Tokenization
 

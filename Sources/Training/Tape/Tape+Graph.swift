@@ -108,7 +108,8 @@ extension Tape: Graph {
     }
   }
 
-  private func sum(_ x: Variable, _ y: Variable) throws(BackendError) -> Variable {
+  /// x + y, both [N, C].
+  public func sum(_ x: Variable, _ y: Variable) throws(BackendError) -> Variable {
     let out = try x.tensor.adding(y.tensor)
     guard x.isRecorded || y.isRecorded else { return constant(out) }
     let slots = [x.slot, y.slot]

@@ -53,17 +53,19 @@ struct Strategies {
   func cost(of choices: [StrategyChoice]) -> Double {
     let pass = StudyCost(source.config, lengths: prompts.map(\.count)).full
     let largest = Dictionary(grouping: choices, by: \.method).mapValues { $0.map { $0.units ?? 1 }.max() ?? 1 }
-    return pass * largest.reduce(0) { $0 + Strategies.passes($1.key, removing: $1.value, of: source.config.layers.count) }
+    return pass
+      * largest.reduce(0) { $0 + Strategies.passes($1.key, removing: $1.value, of: source.config.layers.count, prompts: prompts.count) }
   }
 
   /// Passes of the full model, as `PruneMethod.Facts.cost` has them.
-  private static func passes(_ method: PruneMethod, removing count: Int, of layers: Int) -> Double {
+  private static func passes(_ method: PruneMethod, removing count: Int, of layers: Int, prompts: Int) -> Double {
     let (count, layers) = (Double(count), Double(layers))
     return switch method {
     case .ablation: 1 + layers / 2
     case .greedy: 1 + count * layers / 2
     case .finercut: 1 + count * layers
     case .segment: 1 + (layers - count) * (layers - count) / (2 * layers)
+    case .segmentGate: 1 + PruneMethod.gatePasses(prompts: prompts)
     case .mrp, .slicegpt: 2
     case .shortgpt, .angular, .attentionNorm, .owl, .minitron: 1
     case .magnitude, .tail, .first, .middle, .random: 0

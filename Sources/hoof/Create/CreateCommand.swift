@@ -11,7 +11,7 @@ extension Command {
         are those of the uncut SOURCE: from the report of --layers if it has them, else measured. Layers, heads and neurons count from 0. An
         adapter belongs to the whole SOURCE: its weights are added before anything is left out, and scores are those without it.
         """,
-      positionals: [Positional("SOURCE", help: "a Hugging Face folder or a .hoof file")],
+      positionals: [Positional("SOURCE", help: "a Hugging Face folder, a .hoof file or a GGUF file")],
       options: [
         .output("the .hoof file to write")
       ] + MatrixType.options + [

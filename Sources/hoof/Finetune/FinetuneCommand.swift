@@ -1,4 +1,5 @@
 import Formats
+import Generation
 import Terminal
 import Training
 

@@ -1,4 +1,5 @@
 import Formats
+import Generation
 import JSON
 import TensorCore
 import Terminal

@@ -1,4 +1,5 @@
 import Formats
+import Generation
 import Glibc
 import JSON
 import Terminal

@@ -68,7 +68,7 @@ struct PruneRun {
   }
 
   /// Methods whose measurements are kept until the model is written.
-  private static let journaled: [PruneMethod] = [.ablation, .greedy, .finercut, .segment]
+  private static let journaled: [PruneMethod] = [.ablation, .greedy, .finercut, .segment, .segmentGate]
 
   private static func goal(_ arguments: Arguments) throws(UsageError) -> PruneGoal {
     var goal = PruneGoal(maxDivergence: arguments.double("max-kl"))

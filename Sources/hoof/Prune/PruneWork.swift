@@ -44,6 +44,7 @@ final class PruneWork {
     case .greedy: return cost.full + steps * single * (1 - share + share * share / 3)
     case .finercut: return cost.full + 4 * steps * single * (1 - share + share * share / 3)
     case .segment: return cost.full + (goal.budget == nil ? steps : 1) * single * (1 - share)
+    case .segmentGate: return cost.full + (goal.budget == nil ? steps : 1) * cost.full * PruneMethod.gatePasses(prompts: lengths.count)
     default: return cost.full + steps * cost.full / 2
     }
   }
