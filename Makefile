@@ -1,3 +1,4 @@
-.PHONY: run test
+.PHONY: run test universal
 run: ; scripts/run.sh
 test: ; scripts/test.sh
+universal: ; scripts/universal.sh

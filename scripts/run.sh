@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
-swift build -c release --product hoof
-hoof=$(swift build -c release --show-bin-path)/hoof
+scripts/universal.sh
+hoof=.build/universal/release/hoof
 mkdir -p out
 "$hoof" create examples/talespin-tiny -o out/talespin-tiny.hoof --force
 "$hoof" ablate out/talespin-tiny.hoof --calibration examples/prompts.txt --sublayers --heads --kv-groups --neurons --proxies \

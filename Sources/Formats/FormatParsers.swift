@@ -21,8 +21,9 @@ package enum FormatParsers {
     var bytes = bytes
     let start = bytes.count - PackageTrailer.byteCount
     withUnsafeBytes(of: CRC32C.sum(Array(bytes[start..<start + 60])).littleEndian) { bytes.replaceSubrange((start + 60)..., with: $0) }
-    let trailer = try bytes.withUnsafeBytes { buffer throws(FormatError) in
-      try PackageTrailer(parsing: UnsafeRawBufferPointer(rebasing: buffer[start...]), fileBytes: bytes.count, path: "fuzz.package")
+    let trailer = try bytes.withUnsafeBufferPointer { buffer throws(FormatError) in
+      let last = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: buffer[start...]))
+      return try PackageTrailer(parsing: last, fileBytes: buffer.count, path: "fuzz.package")
     }
     guard let trailer else { return }
     touch(bytes, trailer.model)

@@ -11,6 +11,13 @@ extension CommandSpec {
     return text
   }
 
+  /// The same for a program that brings what the positionals would name.
+  public func helpText(as program: String) -> String {
+    let rows = options.map { ($0.signature, $0.helpWithEnvironment) } + [("-h, --help", "this text")]
+    return "\(program) \(name): \(summary)\n\nUsage: \(program) \(name) [options]\n"
+      + (details.isEmpty ? "" : "\n\(details)\n") + "\nOptions:\n" + HelpText.table(rows)
+  }
+
   private var usage: String {
     var words = [name]
     for positional in positionals {

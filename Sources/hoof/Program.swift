@@ -25,6 +25,7 @@ enum Program {
   }
 
   private static func dispatch(_ words: [String]) throws {
+    if let package = try PackagedProgram.find() { return try package.run(words) }
     guard let first = words.first else { return try Output.write(overview) }
     switch first {
     case "help": return try help(Array(words.dropFirst()))

@@ -8,7 +8,7 @@
 import argparse, os, sys, time, traceback, urllib.parse
 
 sys.dont_write_bytecode = True
-import checks_frame, checks_server, checks_talk
+import checks_frame, checks_kept, checks_server, checks_talk
 from browser import Browser, find_chromium
 from server import MockServer
 
@@ -45,6 +45,7 @@ class Setting:
 
     def finish(self, expected):
         """What holds for every check: nothing asked of anybody else, nothing against the policy, nothing in the console."""
+        expected = (*expected, "401 (Unauthorized)") if self.arguments.key else expected
         origin = urllib.parse.urlsplit(self.url)._replace(path="/", query="").geturl()
         for page in self.pages:
             foreign = [one for one in page.requests if not one.startswith((origin, "data:", "blob:" + origin))]
@@ -73,7 +74,7 @@ def main():
         return 1 if arguments.need_browser else 0
     if arguments.screenshots:
         os.makedirs(arguments.screenshots, exist_ok=True)
-    checks = [one for module in (checks_talk, checks_frame, checks_server) for one in module.CHECKS
+    checks = [one for module in (checks_talk, checks_kept, checks_frame, checks_server) for one in module.CHECKS
               if arguments.only in one.name and (one.works_on_any_server or not arguments.url)
               and (arguments.screenshots or not one.makes_pictures)]
     browser, failed = Browser(chromium), 0

@@ -41,6 +41,7 @@ def errors(setting):
         ("too long", "The conversation is longer than this model can read.", "The prompt has 2000 tokens, the context holds 1024."),
         ("fail", "The server could not go on.", "A tensor was lost."),
         ("break", "The connection broke off before the answer was complete. What arrived is kept.", ""),
+        ("ends too soon", "The connection broke off before the answer was complete. What arrived is kept.", ""),
         ("broken", "The server could not go on.", "The device was lost."),
         ("always busy", "The server is busy with other answers. Try again in a moment.", "All 4 slots are taken."),
     ]
@@ -49,13 +50,13 @@ def errors(setting):
         said = page.run(f"document.querySelectorAll('.turn')[{number - 1}].querySelector('.trouble span').innerText")
         assert plain in said and quoted in said, said
         assert said in page.text("#announce") or plain in page.text("#announce"), "screen readers were told nothing"
-    equal([bool(one) for one in answers(page)], [False, False, True, True, False])
+    equal([bool(one) for one in answers(page)], [False, False, True, True, True, False])
     equal(setting.servers[0].tries["always busy"], 5)
     send(page, "busy")
     page.wait("document.querySelector('#talk').innerText.includes('Trying again in 1 second.')")
-    done(page, 6)
+    done(page, 7)
     equal(answers(page)[-1], BASE)
-    say(page, "once more, please", 7)
+    say(page, "once more, please", 8)
     before = page.count(".turn")
     page.click(".turn:nth-child(2) .trouble .link")
     page.wait(f"document.querySelectorAll('.turn').length < {before}")

@@ -2,7 +2,7 @@
 import json, time
 
 from checks import answers, done, equal, prompts, put, registered, say, send, single
-from server import BASE, CUT, MARKDOWN, UNICODE
+from server import BASE, CUT, UNICODE
 
 CHECKS = []
 check = registered(CHECKS)
@@ -75,7 +75,7 @@ def markdown(setting):
 def hostile(setting):
     page = single(setting.page())
     say(page, STORY, 1)
-    for text in ("*a " * 20000, "[" * 30000, "`" * 20001 + "a", "> " * 10000, "**" * 20000, "- " * 10000, "|" * 20000 + "\n|-|", "_" * 30000, "\\" * 30001,
+    for text in ("*a " * 100000, "[" * 30000, "`" * 20001 + "a", "> " * 10000, "**" * 20000, "- " * 10000, "|" * 20000 + "\n|-|", "_" * 30000, "\\" * 30001,
                  "http://" * 5000, "  " * 9000 + "- a\n" * 500, "a\u0000b\ud800", "1. " * 9000, "```" + "`" * 9000 + "\n" * 9000):
         page.run(f"""(() => {{ for (const key of Object.keys(localStorage)) if (key.startsWith("hoof.chat.")) {{
           const chat = JSON.parse(localStorage[key]); chat.turns[0].answers[0].text = {json.dumps(text)}; localStorage[key] = JSON.stringify(chat); }} }})()""")
@@ -179,8 +179,10 @@ def pair(setting):
     assert columns[1][0] > columns[0][0] + columns[0][1] and columns[0][2] == columns[1][2], f"not side by side: {columns}"
     equal([one.split(" · ")[0] for one in page.run("[...document.querySelectorAll('.who .live')].map((node) => node.innerText)")], ["28 tokens", "24 tokens"])
     said = page.text(".parting span")
-    wanted = "The same for 5 words, then talespin-15m writes the sea. Every morning, talespin-cut a small lake. Every. At the same time, talespin-cut was "
-    assert said.startswith(wanted) and 1.2 < float(said[len(wanted):].split()[0]) < 3, said
+    wanted = "The same for 5 words, then talespin-15m writes the sea. Every morning, talespin-cut a small lake. Every. At the same time, "
+    assert said.startswith(wanted), said
+    one, other = page.run("[...document.querySelectorAll('.who .live')].map((node) => Number(node.innerText.split(' · ')[1].split(' ')[0]))")
+    assert ("equally fast" in said) if 0.96 < other / one < 1.04 else f"talespin-{'cut' if other > one else '15m'} was" in said, (said, one, other)
     equal(page.run("[...CSS.highlights.get('parting')].map(String)"), ["the", "a"])
     page.click(".parting .button")
     page.wait("CSS.highlights.get('same').size === 2")
@@ -223,11 +225,11 @@ def long_answer(setting):
       (function frame() { const now = performance.now(); window.gaps.push(now - last); last = now; requestAnimationFrame(frame); })()""")
     measure = lambda: {one["name"]: one["value"] for one in page.call("Performance.getMetrics")["metrics"]}
     before, start = measure(), time.monotonic()
-    send(page, "fast 10000")
+    send(page, "fast 12500")
     done(page, 1, 60)
     taken, after = time.monotonic() - start, measure()
     tokens = int(page.text(".below").split(" token")[0].replace("\u202f", ""))
-    assert tokens > 7000, tokens
+    assert tokens >= 10000, tokens
     busy = after["TaskDuration"] - before["TaskDuration"]
     gaps = sorted(page.run("window.gaps"))
     assert page.run("document.querySelector('#scroll').scrollHeight - document.querySelector('#scroll').scrollTop - document.querySelector('#scroll').clientHeight") < 3

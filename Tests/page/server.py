@@ -1,6 +1,6 @@
 """A server that speaks hoof's API as far as the chat page needs it, with answers that a test can foresee: what the last message begins
 with decides (see `answer`). The page comes with the strictest Content-Security-Policy it has to work under."""
-import base64, hashlib, json, re, socket, threading, time
+import base64, hashlib, json, re, socket, sys, threading, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BASE = "The old fisherman lived by the sea. Every morning he rowed out before the sun came up, and every evening he told the gulls what he had seen."
@@ -50,11 +50,17 @@ def content_security_policy(page: str) -> str:
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'")
 
 
+class QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request, address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a browser may leave whenever it likes
+            super().handle_error(request, address)
+
+
 class MockServer:
     def __init__(self, page_file, models=None, key=None, port=0):
         self.page_file, self.models, self.key = page_file, MODELS if models is None else models, key
         self.requests, self.left, self.tries, self.connections = [], 0, {}, set()
-        self.http = ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (Handler,), {"mock": self}))
+        self.http = QuietServer(("127.0.0.1", port), type("Handler", (Handler,), {"mock": self}))
         self.http.daemon_threads = True
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.http.server_port}/"
@@ -177,6 +183,8 @@ class Handler(BaseHTTPRequestHandler):
             if words[0] == "break" and index == 5:
                 self.close_connection = True
                 return self.connection.close()
+            if words[0] == "ends" and index == 5:
+                return self.chunk(b"")
             if words[0] == "broken" and index == 5:
                 return event({"error": {"message": "The device was lost.", "type": "server_error"}}) or self.chunk(b"")
         event({**common, "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})

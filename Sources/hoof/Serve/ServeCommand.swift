@@ -31,6 +31,7 @@ extension Command {
       CommandOption(
         "cors", .string, placeholder: "ORIGIN", help: "pages of this web origin may ask too, as https://example.org; '*' for all"),
       CommandOption("alias", .string, placeholder: "LIST", help: "names for the models, as in base,cut (default: the files' names)"),
+      CommandOption("system", .string, placeholder: "TEXT", help: "what models are told in conversations that bring no system prompt"),
       CommandOption("slots", .int(1...256), help: "answers of a model that are written side by side (default: 8)"),
       CommandOption(
         "context", .int(16...(1 << 24)), help: "most tokens of prompt and answer together (default: the model's, at most 4096)"),

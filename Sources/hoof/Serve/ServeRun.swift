@@ -119,8 +119,13 @@ struct ServeRun {
       "parameters": .int(source.sizes.parameters), "bytes": .int(source.sizes.bytes), "layers": .int(source.config.layers.count),
       "context_length": .int(engine.contextLength), "base": .bool(isBase), "description": .string(description(of: source)),
     ]
+    let system = arguments.string("system").map { ChatTemplate.Message(role: "system", content: $0) }
     return ServedModel(
-      id: id, engine: engine, chat: { try chat.get().prompt(for: $0) },
+      id: id, engine: engine,
+      chat: { messages in
+        let isTold = messages.contains { $0.role == "system" }
+        return try chat.get().prompt(for: (isTold ? [] : [system].compactMap(\.self)) + messages)
+      },
       encode: { tokenizer.bosTokens + tokenizer.encode($0, template: false) },
       ends: Set(source.config.eosTokens.map(Int32.init)), mostBytes: engine.contextLength * Self.longestToken(of: tokenizer), facts: facts)
   }
