@@ -1,10 +1,16 @@
 import Glibc
+import Terminal
 
 /// The user's web browser.
 enum Browser {
+  private static var hasDesktop: Bool {
+    let variables: [String] = ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"]
+    return variables.contains { Output.environment($0) != nil }
+  }
+
   /// Asks the desktop to show an address, where there is a desktop.
   static func open(_ address: String) -> Bool {
-    guard ["DISPLAY", "WAYLAND_DISPLAY", "WSL_DISTRO_NAME"].contains(where: { getenv($0) != nil }) else { return false }
+    guard hasDesktop else { return false }
     var actions = posix_spawn_file_actions_t()
     guard posix_spawn_file_actions_init(&actions) == 0 else { return false }
     defer { posix_spawn_file_actions_destroy(&actions) }
