@@ -16,7 +16,7 @@ extension Command {
         .maxNewTokens("what the context leaves"), .stop,
       ] + CommandOption.sampling(temperature: ChatRun.usualTemperature, minP: ChatRun.usualMinP) + [
         .context("the model's, at most \(WritingModel.usualContext)"), .backend,
-      ] + CommandOption.computing + [.quiet, .verbose],
+      ] + CommandOption.writing + [.quiet, .verbose],
       examples: [
         .init("hoof chat base.hoof", "in the format the model was trained with"),
         .init("hoof chat base.hoof --system 'Answer in one sentence.' --temperature 0", "short, and the same every time"),

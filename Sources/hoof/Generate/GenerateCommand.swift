@@ -25,7 +25,7 @@ extension Command {
           "logprobs", .int(0...GenerationRequest.mostLogprobs), placeholder: "K",
           help: "with --json: every token's ln p, and the K likeliest in its place"),
         .context("what prompt and answer take"), .backend,
-      ] + CommandOption.computing + [.profile, .json, .quiet, .verbose],
+      ] + CommandOption.writing + [.profile, .json, .quiet, .verbose],
       exclusive: [["prompt", "file"], ["raw", "chat"], ["raw", "system"], ["raw", "chat-template"]],
       examples: [
         .init("hoof generate base.hoof -p 'Once upon a time' -n 100", "the likeliest words, 100 tokens of them"),

@@ -27,7 +27,8 @@ struct WritingModel {
     guard source.config.contextLength >= 2 else {
       throw CommandError("the model's context of \(source.config.contextLength) tokens has no room for an answer", at: path)
     }
-    model = try Llama(source, on: openBackend(arguments, for: source))
+    // What `eval` writes is a measurement.
+    model = try Llama(source, on: openBackend(arguments, for: source, writesText: !arguments.offers("prompts")))
   }
 
   var backend: any ComputeBackend { model.backend }

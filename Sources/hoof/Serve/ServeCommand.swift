@@ -41,5 +41,5 @@ extension Command {
         "chat-template", .choice(ChatFormat.Name.allCases.map(\.rawValue)), help: "how conversations are written (default: the model's own)"
       ),
       .backend,
-    ] + CommandOption.computing + [.quiet, CommandOption("verbose", short: "v", help: "a line on standard error for every request")]
+    ] + CommandOption.writing + [.quiet, CommandOption("verbose", short: "v", help: "a line on standard error for every request")]
 }

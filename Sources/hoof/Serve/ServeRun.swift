@@ -44,7 +44,7 @@ struct ServeRun {
   func run(onListening: (String) throws -> Void = { try Output.line($0) }) throws {
     let tokenizers = try sources.map { try Models.requiredTokenizer(of: $0.source) }
     let contexts = sources.map { contextLength(of: $0.source) }
-    let backend = try openBackend(arguments, for: sources[0].source) { backend in
+    let backend = try openBackend(arguments, for: sources[0].source, writesText: true) { backend in
       zip(sources, contexts).reduce(0) { sum, entry in
         let cache = KVCache.byteCount(entry.0.source.config, slots: arguments.int("slots") ?? 1, capacity: entry.1, on: backend)
         return sum + ModelFit(entry.0.source, on: backend).weights + cache
