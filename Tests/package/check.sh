@@ -46,14 +46,16 @@ for _ in $(seq 100); do [ -s "$scratch/address.txt" ] && break; sleep 0.1; done
 address=$(head -1 "$scratch/address.txt")
 [ -n "$address" ] || fail "does not serve: $(cat "$scratch/server.txt")"
 if command -v curl >/dev/null; then
-  curl -sf "$address" | grep -qi '<!doctype html>' || fail "no page at $address"
-  curl -sf "${address}v1/models" | grep -q '"pitcher"' || fail "no model called pitcher"
+  # Into files: grep -q leaves before curl has written all, which pipefail takes for a failure.
+  curl -sf "$address" >"$scratch/page.html" && grep -qi '<!doctype html>' "$scratch/page.html" || fail "no page at $address"
+  curl -sf "${address}v1/models" >"$scratch/models.json" && grep -q '"pitcher"' "$scratch/models.json" || fail "no model called pitcher"
   curl -sf "${address}v1/completions" -H 'Content-Type: application/json' \
-    -d '{"model": "pitcher", "prompt": "Once upon a time", "max_tokens": 8, "temperature": 0}' | grep -q '"text"' || fail "no completion"
+    -d '{"model": "pitcher", "prompt": "Once upon a time", "max_tokens": 8, "temperature": 0}' >"$scratch/completion.json" || fail "no completion"
+  grep -q '"text"' "$scratch/completion.json" || fail "no text in $(cat "$scratch/completion.json")"
 else
   echo "package: not asked over HTTP: there is no curl" >&2
 fi
-kill -INT "$server"
-wait "$server" || [ $? -eq 130 ] || fail "does not end on Ctrl-C"
+kill -TERM "$server"
+wait "$server" || [ $? -eq 143 ] || fail "does not end when it is told to"
 server=
 echo "package: runs in an empty root folder, writes the same text, serves"
