@@ -12,13 +12,13 @@ STORY = "Once upon a time there was a"
 @check("an answer streams in, and its numbers are said", works_on_any_server=True)
 def streaming(setting):
     page = single(setting.page())
+    # Counted in the page: on a busy machine the browser may be asked once for all of it.
+    page.run("""(window.lengths = new Set(), new MutationObserver(() => lengths.add(document.querySelector('.text-block')?.innerText.length))
+      .observe(document.body, {subtree: true, childList: true, characterData: true}))""")
     send(page, STORY)
-    lengths = set()
-    page.wait("document.querySelector('.text-block')?.innerText.length > 0")
-    while not page.run("document.querySelector('#stop').hidden"):
-        lengths.add(len(answers(page)[0]))
     done(page, 1)
-    assert len(lengths) >= 4 or setting.is_real, f"the text came in {len(lengths)} steps"
+    steps = page.run("lengths.size")
+    assert steps >= 4 or setting.is_real, f"the text came in {steps} steps"
     page.wait("/^\\d+ tokens · [\\d.]+ tokens\\/s · first after [\\d.]+ s/.test(document.querySelector('.below').innerText.trim())")
     assert answers(page)[0].strip()
     if setting.is_real:
@@ -190,7 +190,8 @@ def pair(setting):
     page.click(".answer.b [data-act=retry]")
     page.wait("document.querySelector('.asked .count')?.innerText === '2/2'")
     done(page, 2)
-    equal([request["model"] for request in setting.servers[0].requests], ["talespin-15m", "talespin-cut", "talespin-cut"])
+    asked = [request["model"] for request in setting.servers[0].requests]
+    equal(sorted(asked[:2]) + asked[2:], ["talespin-15m", "talespin-cut", "talespin-cut"])
     say(page, "same, please", 4)
     equal(page.run("document.querySelectorAll('.parting span')[1].innerText"), "The two answers are the same, word for word.")
     for request in setting.servers[0].requests[-2:]:
