@@ -115,7 +115,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Generation", "Evaluation", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA", "TestSupport",
+        "Training", "Generation", "Evaluation", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "BackendCUDA",
+        "TestSupport",
       ]),
     .testTarget(name: "ServingTests", dependencies: ["Serving", "Generation", "JSON", "TestSupport"]),
     /// Where tests find the reference models and numbers, and what they say when those are absent.
@@ -123,7 +124,8 @@ let package = Package(
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "Formats", "Tokenization", "JSON", "BackendCPU", "TestSupport"]),
     .testTarget(
-      name: "CommandTests", dependencies: ["hoof", "Terminal", "JSON", "Generation", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
+      name: "CommandTests",
+      dependencies: ["hoof", "Terminal", "JSON", "Generation", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x,
