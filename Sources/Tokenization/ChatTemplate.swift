@@ -1,6 +1,6 @@
 /// Turns a conversation into the text a chat model was trained on.
 ///
-/// `chat_template` is a Jinja program. Rather than run programs, this recognises the four that Llama-family models publish (compared tag by
+/// `chat_template` is a Jinja program. Rather than run programs, this recognises the five that Llama-family models publish (compared tag by
 /// tag, blanks and quotes aside) and refuses every other: a template guessed wrong gives a model that answers badly and no message.
 public struct ChatTemplate: Sendable {
   public struct Message: Sendable, Equatable {
@@ -15,7 +15,7 @@ public struct ChatTemplate: Sendable {
   }
 
   public enum Family: String, Sendable, CaseIterable {
-    case llama3 = "Llama 3", llama2 = "Llama 2", chatML = "ChatML", zephyr = "Zephyr"
+    case llama3 = "Llama 3", llama31 = "Llama 3.1", llama2 = "Llama 2", chatML = "ChatML", zephyr = "Zephyr"
   }
 
   public let family: Family
@@ -29,7 +29,7 @@ public struct ChatTemplate: Sendable {
   /// `template`: `chat_template` of tokenizer_config.json. `bos`, `eos`: its `bos_token` and `eos_token`.
   public init(_ template: String, bos: String, eos: String) throws(TokenizerError) {
     let program = JinjaOutline(template)
-    guard let known = KnownChatTemplate.all.first(where: { $0.outline == program }) else {
+    guard let known = KnownChatTemplate.all.first(where: { $0.matches(program) }) else {
       let names = Family.allCases.map(\.rawValue).joined(separator: ", ")
       throw .unsupported("chat_template (none of the known ones: \(names))")
     }
@@ -76,10 +76,10 @@ public struct ChatTemplate: Sendable {
     switch family {
     case .llama3:
       if !messages.isEmpty { append(bos) }
-      for message in messages {
-        append(Self.llama3Header(message.role))
-        append(Self.stripped(message.content) + "<|eot_id|>", isAnswer: message.isAnswer)
-      }
+      for part in Self.llama3Turns(messages) { append(part.text, isAnswer: part.isAnswer) }
+    case .llama31:
+      append(bos)
+      for part in try Self.llama31Turns(messages) { append(part.text, isAnswer: part.isAnswer) }
     case .llama2: for part in try llama2(messages) { append(part.text, isAnswer: part.isAnswer) }
     case .chatML:
       for message in messages {
@@ -103,7 +103,7 @@ public struct ChatTemplate: Sendable {
   /// What stands behind the messages when the model is to answer.
   private func generationPrompt(behind messages: [Message]) -> String {
     switch family {
-    case .llama3: Self.llama3Header("assistant")
+    case .llama3, .llama31: Self.llama3Header("assistant")
     case .llama2: ""
     case .chatML: "<|im_start|>assistant\n"
     case .zephyr: messages.isEmpty ? "" : "<|assistant|>\n"
@@ -113,13 +113,33 @@ public struct ChatTemplate: Sendable {
   /// The tokens without which a conversation would be spelt out in letters; the last one ends an answer.
   public var tokens: [String] {
     switch family {
-    case .llama3: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+    case .llama3, .llama31: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
     case .chatML: ["<|im_start|>", "<|im_end|>"]
     case .llama2, .zephyr: [eos]
     }
   }
 
   private static func llama3Header(_ role: String) -> String { "<|start_header_id|>\(role)<|end_header_id|>\n\n" }
+
+  private static func llama3Turns(_ messages: some Sequence<Message>) -> [Part] {
+    messages.flatMap { message in
+      [Part(llama3Header(message.role), isAnswer: false), Part(stripped(message.content) + "<|eot_id|>", isAnswer: message.isAnswer)]
+    }
+  }
+
+  /// Llama 3.1, 3.2 and 3.3 have a system message in any case, with two dates in it. transformers gives 3.2's template the day it runs on;
+  /// here it is the one the template names itself, as in 3.1 and 3.3, so that a conversation is the same text every day.
+  private static func llama31Turns(_ messages: [Message]) throws(TokenizerError) -> [Part] {
+    guard let first = messages.first else { throw .invalid("chat: the Llama 3.1 template needs a message") }
+    let isTold = first.role == "system"
+    let dates = "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n"
+    let system = llama3Header("system") + dates + (isTold ? stripped(first.content) : "") + "<|eot_id|>"
+    let turns = messages.dropFirst(isTold ? 1 : 0)
+    if let tool = turns.first(where: { ["tool", "ipython"].contains($0.role) }) {
+      throw .invalid("chat: a message is of '\(tool.role)'; what tools answer is not supported")
+    }
+    return [Part(system, isAnswer: false)] + llama3Turns(turns)
+  }
 
   private func llama2(_ messages: [Message]) throws(TokenizerError) -> [Part] {
     var turns = messages[...]
@@ -155,21 +175,42 @@ public struct ChatTemplate: Sendable {
 
 /// A published template, as a program to compare with.
 struct KnownChatTemplate: Sendable {
+  private enum Program: Sendable {
+    case outline(JinjaOutline)
+    /// Of a template of some pages, most of them for tools.
+    case digest(UInt64)
+  }
+
   let family: ChatTemplate.Family
-  let outline: JinjaOutline
+  private let program: Program
   let alwaysPrompts: Bool
   let stripsAnswers: Bool
 
   private init(_ family: ChatTemplate.Family, _ text: String, alwaysPrompts: Bool = false, stripsAnswers: Bool = true) {
     self.family = family
-    outline = JinjaOutline(text)
+    program = .outline(JinjaOutline(text))
     self.alwaysPrompts = alwaysPrompts
     self.stripsAnswers = stripsAnswers
+  }
+
+  private init(_ family: ChatTemplate.Family, digest: UInt64) {
+    self.family = family
+    program = .digest(digest)
+    (alwaysPrompts, stripsAnswers) = (false, true)
+  }
+
+  func matches(_ outline: JinjaOutline) -> Bool {
+    switch program {
+    case .outline(let known): known == outline
+    case .digest(let known): known == outline.digest
+    }
   }
 
   static let all: [KnownChatTemplate] = [
     KnownChatTemplate(.llama3, llama3Turns + #"{% if add_generation_prompt %}"# + llama3Prompt + "{% endif %}"),
     KnownChatTemplate(.llama3, llama3Turns + llama3Prompt, alwaysPrompts: true),
+    // Llama 3.1 and 3.3; Llama 3.2.
+    KnownChatTemplate(.llama31, digest: 0x23de_fdda_36e0_78a7), KnownChatTemplate(.llama31, digest: 0x57ed_2fb9_7bfd_5493),
     KnownChatTemplate(.llama2, llama2("content.strip()")),
     KnownChatTemplate(.llama2, llama2("content"), stripsAnswers: false),
     KnownChatTemplate(.chatML, chatML),

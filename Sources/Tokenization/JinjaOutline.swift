@@ -37,6 +37,21 @@ struct JinjaOutline: Sendable, Equatable {
     appendText(text, dropsNewline: dropsNewline, trimsStart: trimsNext, trimsEnd: false, isBeforeBlock: false)
   }
 
+  /// FNV-1a of all parts, 64 bits: to know a long template again without keeping its text.
+  var digest: UInt64 {
+    var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+    for part in parts {
+      let (kind, bytes): (UInt8, [UInt8]) =
+        switch part {
+        case .text(let bytes): (1, bytes)
+        case .tag(let bytes): (2, bytes)
+        }
+      for byte in [kind] + bytes + [0] { add(byte) }
+    }
+    return hash
+  }
+
   /// Where the tag that began before `start` closes; quotes hide what looks like an end.
   private static func end(of bytes: [UInt8], from start: Int, _ closer: UInt8) -> Int {
     var at = start

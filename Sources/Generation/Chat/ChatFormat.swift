@@ -13,7 +13,7 @@ public enum ChatFormat: Sendable {
   case unknown(reason: String)
 
   /// What a user can ask for.
-  public enum Name: String, Sendable, CaseIterable { case llama3, llama2, chatml, zephyr, plain }
+  public enum Name: String, Sendable, CaseIterable { case llama3, llama31 = "llama3.1", llama2, chatml, zephyr, plain }
 
   /// - Parameter name: a format to use instead of the model's own.
   public init(_ source: ModelSource, _ tokenizer: Tokenizer, named name: Name? = nil) {
@@ -21,6 +21,7 @@ public enum ChatFormat: Sendable {
     let (bos, eos) = (piece(source.config.bosToken), piece(source.config.endToken))
     switch name {
     case .llama3: self = .template(ChatTemplate(.llama3, bos: bos, eos: eos))
+    case .llama31: self = .template(ChatTemplate(.llama31, bos: bos, eos: eos))
     case .llama2: self = .template(ChatTemplate(.llama2, bos: bos, eos: eos))
     case .chatml: self = .template(ChatTemplate(.chatML, bos: bos, eos: eos))
     case .zephyr: self = .template(ChatTemplate(.zephyr, bos: bos, eos: eos))
