@@ -64,7 +64,7 @@ extension ComputeBackend {
     let chunk = min(rowsPerChunk, hidden.rows)
     let wanted = dHidden != nil || dWeight != nil
     let scratch = try Tensor(chunk, weight.rows, on: self)
-    let back = try HeadGradients(hidden: hidden, weight: weight, dHidden: dHidden, dWeight: dWeight, rowsPerChunk: chunk)
+    let back = try HeadGradients(on: self, hidden: hidden, weight: weight, dHidden: dHidden, dWeight: dWeight, rowsPerChunk: chunk)
     for start in stride(from: 0, to: hidden.rows, by: chunk) {
       let part = start..<min(start + chunk, hidden.rows)
       let logits = scratch.rows(0..<part.count)

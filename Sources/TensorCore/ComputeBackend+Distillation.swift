@@ -62,7 +62,7 @@ extension ComputeBackend {
     let student = try Tensor(chunk, weight.rows, on: self)
     let teacher = try Tensor(chunk, weight.rows, on: self)
     let gradient = addsCrossEntropy ? try Tensor(chunk, weight.rows, on: self) : nil
-    let back = try HeadGradients(hidden: hidden, weight: weight, dHidden: dHidden, dWeight: dWeight, rowsPerChunk: chunk)
+    let back = try HeadGradients(on: self, hidden: hidden, weight: weight, dHidden: dHidden, dWeight: dWeight, rowsPerChunk: chunk)
     let cooling = try loss.temperature == 1 ? nil : coolingFactors(1 / loss.temperature, columns: weight.rows)
     for start in stride(from: 0, to: hidden.rows, by: chunk) {
       let part = start..<min(start + chunk, hidden.rows)
