@@ -11,7 +11,9 @@ package enum HoofFile {
   /// By its first bytes.
   package static func isHoofFile(_ path: String) throws(FormatError) -> Bool {
     if isFolder(path) { return false }
-    return try MappedFile(path: path).bytes.starts(with: magic)
+    let file = try MappedFile(path: path)
+    // The bytes are gone with the file, whose last use would else be before they are read.
+    return withExtendedLifetime(file) { file.bytes.starts(with: magic) }
   }
 
   /// The fixed 64 bytes at the start.

@@ -34,6 +34,12 @@ struct PackageCommandTests {
     let refused = run("ablate")
     #expect(refused.status == 2 && refused.errors.contains("a package has no command 'ablate'"))
     #expect(run("generat").errors.contains("did you mean 'generate'?"))
+    // A .hoof file goes in as it is.
+    let model = folder.file("model.hoof")
+    #expect(Subprocess.hoof(["create", PackageCommandTests.model, "-o", model, "--quiet"]).status == 0)
+    let copied = Subprocess.hoof(["package", model, "-o", folder.file("second"), "--quiet", "--json"])
+    #expect(copied.status == 0, "\(copied.errors)")
+    #expect(try JSON(parsing: Array(copied.output.utf8))["model_bytes"]?.int == (try TestFiles.read(model).count))
     // Others open it as they open a model.
     #expect(Subprocess.hoof(["inspect", folder.file("pitcher"), "--json"]).status == 0)
   }

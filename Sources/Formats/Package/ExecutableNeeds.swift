@@ -32,6 +32,7 @@ public struct ExecutableNeeds: Sendable, Equatable {
 
   public init(path: String) throws(FormatError) {
     let file = try MappedFile(path: path)
+    defer { withExtendedLifetime(file) {} }
     try self.init(Elf(file.bytes, path: path))
   }
 
