@@ -61,7 +61,7 @@ func systemReason(_ code: Int32) -> String { String(cString: strerror(code)) }
 package func readFile(_ path: String, limit: Int) throws(FormatError) -> [UInt8] {
   let file = try MappedFile(path: path)
   guard file.byteCount <= limit else { throw FormatError(path, nil, "has \(file.byteCount) bytes; at most \(limit) are allowed") }
-  return Array(file.bytes)
+  return withExtendedLifetime(file) { Array(file.bytes) }
 }
 
 func fileExists(_ path: String) -> Bool { access(path, F_OK) == 0 }
