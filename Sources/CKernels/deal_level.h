@@ -8,26 +8,11 @@ typedef float FLOATS __attribute__((ext_vector_type(LANES)));
 typedef int32_t INTS __attribute__((ext_vector_type(LANES)));
 typedef int32_t NAME(loose_ints) __attribute__((ext_vector_type(LANES), aligned(4), may_alias));
 
-#undef NEAR
-#undef FAR
-#undef PATTERN
 #undef STEP
 
 // One step of the butterfly that transposes 4-byte values, on eight vectors (or LANES, if that is less): swaps the off-diagonal blocks of
 // `s` lanes, in each eight lanes by themselves.
-#if LANES == 16
-#define NEAR(l, s) ((l) & (s) ? 16 + (l) - (s) : (l))
-#define FAR(l, s) ((l) & (s) ? 16 + (l) : (l) + (s))
-#define PATTERN(f, s) f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s), f(8, s), f(9, s), f(10, s), f(11, s), f(12, s), f(13, s), f(14, s), f(15, s)
-#elif LANES == 8
-#define NEAR(l, s) ((l) & (s) ? 8 + (l) - (s) : (l))
-#define FAR(l, s) ((l) & (s) ? 8 + (l) : (l) + (s))
-#define PATTERN(f, s) f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s)
-#else
-#define NEAR(l, s) ((l) & (s) ? 4 + (l) - (s) : (l))
-#define FAR(l, s) ((l) & (s) ? 4 + (l) : (l) + (s))
-#define PATTERN(f, s) f(0, s), f(1, s), f(2, s), f(3, s)
-#endif
+#include "butterfly.h"
 #define STEP(T, r, s) \
   _Pragma("unroll") for (int i = 0; i < (LANES < 8 ? LANES : 8); i++) { \
     if (i & (s)) continue; \

@@ -16,19 +16,7 @@ INLINE VECTOR NAME(load)(const float *p) { return *(const NAME(loose) *)p; }
 INLINE void NAME(store)(float *p, VECTOR v) { *(NAME(loose) *)p = v; }
 
 // One step of the butterfly that transposes LANES rows: swaps the off-diagonal blocks of `s` lanes.
-#if LANES == 16
-#define NEAR(l, s) ((l) & (s) ? 16 + (l) - (s) : (l))
-#define FAR(l, s) ((l) & (s) ? 16 + (l) : (l) + (s))
-#define PATTERN(f, s) f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s), f(8, s), f(9, s), f(10, s), f(11, s), f(12, s), f(13, s), f(14, s), f(15, s)
-#elif LANES == 8
-#define NEAR(l, s) ((l) & (s) ? 8 + (l) - (s) : (l))
-#define FAR(l, s) ((l) & (s) ? 8 + (l) : (l) + (s))
-#define PATTERN(f, s) f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s)
-#else
-#define NEAR(l, s) ((l) & (s) ? 4 + (l) - (s) : (l))
-#define FAR(l, s) ((l) & (s) ? 4 + (l) : (l) + (s))
-#define PATTERN(f, s) f(0, s), f(1, s), f(2, s), f(3, s)
-#endif
+#include "butterfly.h"
 #define STEP(r, s) \
   _Pragma("unroll") for (int i = 0; i < LANES; i++) { \
     if (i & (s)) continue; \
@@ -217,9 +205,6 @@ static void NAME(multiply)(
 #undef VECTOR
 #undef WIDTH
 #undef INLINE
-#undef NEAR
-#undef FAR
-#undef PATTERN
 #undef STEP
 #undef TILE
 #undef TILES

@@ -42,7 +42,7 @@ struct PromptRun {
     let file: PromptFile
     do throws(FormatError) { file = try PromptFile(path: promptPath) } catch { throw CommandError(error.description) }
     let cases = Array(file.cases.prefix(arguments.int("limit") ?? file.cases.count))
-    let writer = try WritingModel(modelPath, arguments)
+    let writer = try WritingModel(modelPath, arguments, isMeasured: true)
     let requests = try requests(cases, writer)
 
     let start = ContinuousClock.now

@@ -15,7 +15,8 @@ struct WritingModel {
   /// Kept free for a conversation, unless the user says; longer contexts cost memory that few conversations need.
   static let usualContext = 8192
 
-  init(_ path: String, _ arguments: Arguments) throws {
+  /// - Parameter isMeasured: whether what it writes is a measurement, which no faster arithmetic may touch.
+  init(_ path: String, _ arguments: Arguments, isMeasured: Bool = false) throws {
     self.arguments = arguments
     source = try Models.open(path)
     tokenizer = try Models.requiredTokenizer(of: source)
@@ -27,8 +28,7 @@ struct WritingModel {
     guard source.config.contextLength >= 2 else {
       throw CommandError("the model's context of \(source.config.contextLength) tokens has no room for an answer", at: path)
     }
-    // What `eval` writes is a measurement.
-    model = try Llama(source, on: openBackend(arguments, for: source, writesText: !arguments.offers("prompts")))
+    model = try Llama(source, on: openBackend(arguments, for: source, writesText: !isMeasured))
   }
 
   var backend: any ComputeBackend { model.backend }
