@@ -1,5 +1,6 @@
 #include "hoof_dot.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 #include "half.h"
@@ -60,8 +61,8 @@ static inline __attribute__((always_inline)) void q4_K_steps(const uint8_t *row,
 #endif
 
 typedef void (*dot)(
-    enum hoof_type, const float *, size_t, size_t, const uint8_t *, size_t, size_t, size_t, size_t, float, float *, size_t);
-typedef void (*prepare)(enum hoof_type, const float *, size_t, float *);
+    enum hoof_type, int, const float *, size_t, size_t, const uint8_t *, size_t, size_t, size_t, size_t, float, float *, size_t);
+typedef void (*prepare)(enum hoof_type, int, const float *, size_t, float *);
 static const dot dots[] = LEVELS(dot);
 static const prepare preparations[] = LEVELS(prepare);
 
@@ -70,12 +71,12 @@ size_t hoof_dot_stride(size_t columns) {
   return blocks * 256 + (blocks * 8 + 15) / 16 * 16 + 16;
 }
 
-void hoof_dot_prepare(enum hoof_simd simd, enum hoof_type type, const float *x, size_t columns, float *out) {
-  preparations[simd](type, x, columns, out);
+void hoof_dot_prepare(enum hoof_simd simd, enum hoof_type type, int bytes, const float *x, size_t columns, float *out) {
+  preparations[simd](type, bytes, x, columns, out);
 }
 
 void hoof_dot(
-    enum hoof_simd simd, enum hoof_type type, const float *x, size_t x_stride, size_t rows, const void *b, size_t row_bytes, size_t columns,
-    size_t first, size_t end, float beta, float *out, size_t stride) {
-  dots[simd](type, x, x_stride, rows, b, row_bytes, columns, first, end, beta, out, stride);
+    enum hoof_simd simd, enum hoof_type type, int bytes, const float *x, size_t x_stride, size_t rows, const void *b, size_t row_bytes,
+    size_t columns, size_t first, size_t end, float beta, float *out, size_t stride) {
+  dots[simd](type, bytes, x, x_stride, rows, b, row_bytes, columns, first, end, beta, out, stride);
 }

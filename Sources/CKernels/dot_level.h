@@ -171,7 +171,8 @@ INLINE void NAME(row_q4_K)(
 }
 #endif
 
-static void NAME(prepare)(enum hoof_type type, const float *x, size_t columns, float *out) {
+static void NAME(prepare)(enum hoof_type type, int bytes, const float *x, size_t columns, float *out) {
+  (void)bytes;
   size_t padded = (columns + 255) / 256 * 256;
   memcpy(out, x, columns * sizeof(float));
   memset(out + columns, 0, (padded - columns) * sizeof(float));
@@ -235,8 +236,9 @@ typedef void (*NAME(function))(const float *, const float *, size_t, const uint8
 static const NAME(function) NAME(functions)[6][CHUNK] = {ENTRY(f32), ENTRY(f16), ENTRY(bf16), ENTRY(q8_0), ENTRY(q4_K)};
 
 static void NAME(dot)(
-    enum hoof_type type, const float *x, size_t x_stride, size_t rows, const uint8_t *b, size_t row_bytes, size_t columns, size_t first,
-    size_t end, float beta, float *out, size_t stride) {
+    enum hoof_type type, int bytes, const float *x, size_t x_stride, size_t rows, const uint8_t *b, size_t row_bytes, size_t columns,
+    size_t first, size_t end, float beta, float *out, size_t stride) {
+  (void)bytes;
   // x must stay in the first cache while weights stream past it: a longer depth is cut, at fixed places, and summed part by part.
   enum { part = 2048, together = 32 };
   const size_t padded = (columns + 255) / 256 * 256;

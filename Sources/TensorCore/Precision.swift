@@ -7,7 +7,7 @@ public enum Precision: String, Sendable, CaseIterable {
   case tf32
   /// Everything is f32.
   case f32
-  /// Everything is f32, but products of many rows with quantised weights round what meets the weights to 16-bit whole numbers, 512 to a unit:
+  /// Everything is f32, but products with quantised weights may round what meets the weights to 16-bit whole numbers, 512 to a unit at most:
   /// an error of 2^-16 of the largest, between those of tf32 and f32. For a CPU, which multiplies whole numbers faster than floats.
   case int16
 }

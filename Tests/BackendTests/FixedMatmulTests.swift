@@ -6,9 +6,10 @@ import Testing
 
 @Suite("Matrix products in whole numbers")
 struct FixedMatmulTests {
-  /// Around every edge: more rows than the dots take, tile heights, groups of columns, K-blocks of 512, quantised blocks of 32 and 256.
+  /// Around every edge: as many rows as the dots take and more, tile heights, groups of columns, K-blocks of 512, quantised blocks of 32 and 256.
   static let shapes: [(m: Int, n: Int, k: Int)] = [
     (9, 1, 1), (9, 7, 41), (10, 33, 257), (13, 17, 600), (21, 65, 512), (41, 31, 33), (129, 66, 520), (131, 20, 2100), (1100, 5, 40),
+    (1, 130, 1000), (5, 33, 257), (8, 100, 40),
   ]
 
   /// What meets the weights is rounded to steps of 2^-15 of the largest of 512, which is at most 3 where the size is 1: 7e-10 of the squares are
@@ -45,31 +46,36 @@ struct FixedMatmulTests {
         }
         #expect(error <= FixedMatmulTests.lost * size, "\(dtype.name) beta \(beta) [\(m), \(n), \(k)]: \(error / size)")
         // It is this way that was tested: floats come far closer.
-        if k > 1 { #expect(error > 1e-12 * size, "\(dtype.name) [\(m), \(n), \(k)]: \(error / size)") }
+        if k > 1, m > 8 || simd == hoof_simd_avx512_vnni {
+          #expect(error > 1e-12 * size, "\(dtype.name) [\(m), \(n), \(k)]: \(error / size)")
+        }
       }
     }
   }
 
   @Test("an element's bits depend neither on the number of workers nor on the other rows of the batch", arguments: Levels.available)
   func determinism(simd: hoof_simd) throws {
-    let (m, n, k) = (150, 136, 600)
+    let (n, k) = (136, 600)
     var random = RandomGenerator(seed: 5)
-    let a = random.normal(m * k)
+    let a = random.normal(150 * k)
     for dtype in [DType.q8_0, .q4_K] {
       let bytes = random.stored(dtype, rows: n, columns: k)
-      var whole: [Float]?
-      for threads in [1, 2, 3] {
-        let backend = CPUBackend(threads: threads, simd: simd, precision: .int16)
-        let b = try Tensor(bytes, dtype, rows: n, columns: k, on: backend)
-        for rows in [m, 20, 9] {
-          let out = try Tensor(rows, n, on: backend)
-          let part = try Tensor([Float](a[..<(rows * k)]), rows: rows, columns: k, on: backend)
-          backend.matmul(part, b, transpose: .right, beta: 0, into: out)
-          let got = try out.floats()
-          if let whole {
-            #expect(got == [Float](whole[..<(rows * n)]), "\(dtype.name), \(threads) threads, \(rows) rows")
-          } else {
-            whole = got
+      // Few rows take another way than many, and so have bits of their own.
+      for batches in [[150, 20, 9], [8, 5, 1]] {
+        var whole: [Float]?
+        for threads in [1, 2, 3] {
+          let backend = CPUBackend(threads: threads, simd: simd, precision: .int16)
+          let b = try Tensor(bytes, dtype, rows: n, columns: k, on: backend)
+          for rows in batches {
+            let out = try Tensor(rows, n, on: backend)
+            let part = try Tensor([Float](a[..<(rows * k)]), rows: rows, columns: k, on: backend)
+            backend.matmul(part, b, transpose: .right, beta: 0, into: out)
+            let got = try out.floats()
+            if let whole {
+              #expect(got == [Float](whole[..<(rows * n)]), "\(dtype.name), \(threads) threads, \(rows) rows")
+            } else {
+              whole = got
+            }
           }
         }
       }
@@ -79,8 +85,8 @@ struct FixedMatmulTests {
   @Test("the largest levels and activations do not overflow, and what is not finite stays in its row", arguments: Levels.available)
   func extremes(simd: hoof_simd) throws {
     let backend = CPUBackend(threads: 1, simd: simd, precision: .int16)
-    let (columns, rows, m) = (700, 5, 9)
-    for dtype in [DType.q8_0, .q4_K] {
+    let (columns, rows) = (700, 5)
+    for (dtype, m) in [(DType.q8_0, 9), (.q4_K, 9), (.q8_0, 4), (.q4_K, 4)] {
       let rowBytes = dtype.rowBytes(columns: columns)
       // Every level of q8_0 is -128; of q4_K every level is 15, every step 63, and there are no minima.
       var bytes = [UInt8](repeating: dtype == .q8_0 ? 0x80 : 0xff, count: rows * rowBytes)
@@ -99,7 +105,7 @@ struct FixedMatmulTests {
         backend.matmul(try Tensor(values, rows: m, columns: columns, on: backend), weights, transpose: .right, beta: 0, into: out)
         let got = try out.floats()
         let want = weight * Double(x) * Double(columns)
-        for row in [0, 3, 8] {
+        for row in [0, 3, m - 1] {
           for n in [0, 2, 3, 4] {
             // Equal activations are all the largest, which is a whole number of units.
             #expect(abs(Double(got[row * rows + n]) - want) <= 2e-6 * abs(want), "\(dtype.name) \(x): \(got[row * rows + n]), not \(want)")
