@@ -58,7 +58,7 @@ static float vnni_pack(enum hoof_type type, const size_t levels, const float *x,
       for (size_t level = 0; level < levels; level++) {
         __m256i bytes = _mm256_loadu_si256((const __m256i *)(q + level * vnni_level + 32 * g));
         __m256i excesses = _mm256_dpbusd_epi32(_mm256_setzero_si256(), excess, bytes);
-        corrections[levels * g + level] = -_mm512_reduce_add_epi32(_mm512_zextsi256_si512(excesses));
+        corrections[8 * level + g] = -_mm512_reduce_add_epi32(_mm512_zextsi256_si512(excesses));
       }
     }
   }
@@ -124,7 +124,7 @@ INLINE void vnni_q8_0(
       __m512i start[3] = {0};
       _Pragma("unroll") for (size_t level = 0; level < levels; level++) {
         int32_t correction;
-        memcpy(&correction, in + vnni_tail + levels * g + level, 4);
+        memcpy(&correction, in + vnni_tail + 8 * level + g, 4);
         start[level] = _mm512_set1_epi32(correction);
       }
       __m512 sums[2];
@@ -217,6 +217,8 @@ INLINE void vnni_columns(
   }
 }
 
+#include "dot_vnni_row.h"
+
 typedef void (*vnni_function)(size_t, const float *, size_t, const uint8_t *, size_t, size_t, size_t, bool, float, float *, size_t);
 #define VNNI(kind, levels, name, count) \
   static void vnni_##kind##_##levels##_##name( \
@@ -225,8 +227,8 @@ typedef void (*vnni_function)(size_t, const float *, size_t, const uint8_t *, si
     (void)rows; \
     vnni_columns(hoof_type_##kind, levels, count, x, x_stride, b, row_bytes, columns, wide, more, beta, out, stride); \
   }
-VNNI(q8_0, 2, one, 1) VNNI(q8_0, 2, some, rows) VNNI(q8_0, 3, one, 1) VNNI(q8_0, 3, some, rows)
-VNNI(q4_K, 2, one, 1) VNNI(q4_K, 2, some, rows) VNNI(q4_K, 3, one, 1) VNNI(q4_K, 3, some, rows)
+VNNI(q8_0, 2, some, rows) VNNI(q8_0, 3, one, 1) VNNI(q8_0, 3, some, rows)
+VNNI(q4_K, 2, some, rows) VNNI(q4_K, 3, one, 1) VNNI(q4_K, 3, some, rows)
 #undef VNNI
 
 static void dot_vnni(
@@ -236,10 +238,13 @@ static void dot_vnni(
     dot_avx512(type, bytes, x, x_stride, rows, b, row_bytes, columns, first, end, beta, out, stride);
     return;
   }
+  if (bytes == 2 && rows == 1) {
+    return (type == hoof_type_q4_K ? vnni_row_q4_K_2 : vnni_row_q8_0_2)(x, b, row_bytes, columns, first, end, beta, out);
+  }
   // [type][bytes - 2][rows > 1]
   static const vnni_function functions[2][2][2] = {
-      {{vnni_q8_0_2_one, vnni_q8_0_2_some}, {vnni_q8_0_3_one, vnni_q8_0_3_some}},
-      {{vnni_q4_K_2_one, vnni_q4_K_2_some}, {vnni_q4_K_3_one, vnni_q4_K_3_some}},
+      {{NULL, vnni_q8_0_2_some}, {vnni_q8_0_3_one, vnni_q8_0_3_some}},
+      {{NULL, vnni_q4_K_2_some}, {vnni_q4_K_3_one, vnni_q4_K_3_some}},
   };
   const vnni_function multiply = functions[type == hoof_type_q4_K][bytes - 2][rows > 1];
   for (size_t n = first; n < end; n += hoof_dot_group) {

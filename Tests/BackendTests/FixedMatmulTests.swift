@@ -60,8 +60,8 @@ struct FixedMatmulTests {
     let a = random.normal(150 * k)
     for dtype in [DType.q8_0, .q4_K] {
       let bytes = random.stored(dtype, rows: n, columns: k)
-      // Few rows take another way than many, and so have bits of their own.
-      for batches in [[150, 20, 9], [8, 5, 1]] {
+      // Few rows take another way than many, and one another still, and so have bits of their own.
+      for batches in [[150, 20, 9], [8, 5, 2], [1]] {
         var whole: [Float]?
         for threads in [1, 2, 3] {
           let backend = CPUBackend(threads: threads, simd: simd, precision: .int16)
