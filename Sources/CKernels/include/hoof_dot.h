@@ -18,8 +18,8 @@ size_t hoof_dot_stride(size_t columns);
 void hoof_dot_prepare(enum hoof_simd simd, enum hoof_type type, int bytes, const float *x, size_t columns, float *out);
 
 /// out[m·stride + n] = Σ_k x[m, k]·b[n, k] + beta·out[m·stride + n] for n in first ..< end and m < rows (at most hoof_dot_rows): products
-/// of few rows with a matrix that is read once, from memory. x holds rows prepared with the same `bytes`. An element's value does not depend on the number of
-/// rows, but that with 2 bytes one row alone is summed in another order. With beta 0 out is not read.
+/// of few rows with a matrix that is read once, from memory. x holds rows prepared with the same `bytes`. An element's value does not
+/// depend on the number of rows, but that with 2 bytes one row alone is summed in another order. With beta 0 out is not read.
 void hoof_dot(
     enum hoof_simd simd, enum hoof_type type, int bytes, const float *x, size_t x_stride, size_t rows, const void *b, size_t row_bytes,
     size_t columns, size_t first, size_t end, float beta, float *out, size_t stride);
