@@ -8,14 +8,14 @@ extension CPUBackend {
     guard out.rows > 0, out.columns > 0 else { return }
     let product = Product(a, b, transpose: transpose, beta: beta, into: out)
     switch plan(product) {
-    case .dots: multiplyByDots(product)
+    case .dots: multiplyByDots([product])
     case .packed: multiplyPacked(product)
     case .fixed: multiplyFixed(product)
     case .blas: multiplyByBLAS(product)
     }
   }
 
-  private enum Plan {
+  enum Plan {
     case dots, packed, fixed, blas
   }
 
@@ -38,7 +38,7 @@ extension CPUBackend {
   /// Whole numbers (`Precision.int16`), GFLOP/s of one core of that Xeon, 128 rows with packing, beside floats: AVX-512 VNNI 285 beside 134,
   /// AVX-512 180, AVX2 134 beside 85. At 8 rows both ways are even. Dots of bytes take two a number instead of three, and one row as it
   /// lies in memory: q4_K at 12.7 instead of 9.5 GB/s of the 13.6 that one core reads there, 8 rows in 0.85 of the time.
-  private func plan(_ product: Product) -> Plan {
+  func plan(_ product: Product) -> Plan {
     if product.transposedB != 0, product.transposedA == 0, product.rows <= CPUBackend.dotRows(product.typeOfB) { return .dots }
     if precision == .int16, product.isFixed { return .fixed }
     return simd == hoof_simd_scalar && product.typeOfB == hoof_type_f32 ? .blas : .packed
@@ -46,24 +46,6 @@ extension CPUBackend {
 
   /// Up to how many rows a product with weights of this type is a matter of reading them once.
   private static func dotRows(_ type: hoof_type) -> Int { type == hoof_type_f32 ? 1 : Int(hoof_dot_rows) }
-
-  private func multiplyByDots(_ product: Product) {
-    let length = hoof_dot_stride(product.depth)
-    let bytes: Int32 = precision == .int16 ? 2 : 3
-    withScratch(bytes: product.rows * length * 4) { scratch in
-      let x = scratch.assumingMemoryBound(to: Float.self)
-      for row in 0..<product.rows {
-        hoof_dot_prepare(simd, product.typeOfB, bytes, product.a + row * product.strideOfA, product.depth, x + row * length)
-      }
-      let group = Int(hoof_dot_group), groups = (product.columns + group - 1) / group
-      let grain = max(1, CPUBackend.dotGrain / max(1, group * product.depth * product.rows))
-      parallel(groups, grain: grain) { groups in
-        hoof_dot(
-          simd, product.typeOfB, bytes, x, length, product.rows, product.b, product.rowBytesOfB, product.depth, groups.lowerBound * group,
-          min(groups.upperBound * group, product.columns), product.beta, product.out, product.columns)
-      }
-    }
-  }
 
   /// OpenBLAS is told to use one thread (see init), so that the pool stays the only owner of threads.
   private func multiplyByBLAS(_ product: Product) {
@@ -156,7 +138,6 @@ extension CPUBackend {
     }
   }
 
-  private static var dotGrain: Int { 32_768 }
   private static var blasPiece: Int { 48 }
   private static var fewRows: Int { 128 }
   /// Rows of a packed at a time: with a depth of 512 half a megabyte, which the second cache holds beside a sliver of b.

@@ -32,6 +32,7 @@ extension BackendDecorator {
   public func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor) {
     base.matmul(a, b, transpose: transpose, beta: beta, into: out)
   }
+  public func matmuls(_ a: Tensor, _ weights: [Tensor], into outs: [Tensor]) { base.matmuls(a, weights, into: outs) }
   public func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor) { base.gatherRows(table, at: ids, into: out) }
   public func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor) { base.scatterAddRows(x, at: ids, into: table) }
   public func columnSums(_ x: Tensor, beta: Float, into out: Tensor) { base.columnSums(x, beta: beta, into: out) }

@@ -156,6 +156,9 @@ public protocol ComputeBackend: AnyObject, Sendable {
   /// out = op(a)·op(b) + beta·out. none: [M,K]·[K,N]; left: [K,M]ᵀ·[K,N]; right: [M,K]·[N,K]ᵀ. b may be any type for none and right.
   /// beta 0 overwrites, whatever out held.
   func matmul(_ a: Tensor, _ b: Tensor, transpose: Transpose, beta: Float, into out: Tensor)
+  /// outs[i] = a·weights[i]ᵀ: a [M,K] with several weights [N,K], as many bits as `matmul` one by one. For a backend that shares small products
+  /// out together sooner than one after another.
+  func matmuls(_ a: Tensor, _ weights: [Tensor], into outs: [Tensor])
   /// out[n] = table[ids[n]]; table [V, C] any type, ids [N, 1] i32 within 0 ..< V, out [N, C].
   func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor)
   /// table[ids[n]] += x[n]: the embedding's backward. Deterministic: rows are added in order of n.

@@ -86,6 +86,10 @@ extension MixedPrecisionBackend {
     }
     if beta == 0 { widened(inputs: inputs, outputs: [out], op) } else { widened(inputs: inputs, updates: [out], op) }
   }
+  public func matmuls(_ a: Tensor, _ weights: [Tensor], into outs: [Tensor]) {
+    for (weight, out) in zip(weights, outs) { Check.matmul(a, weight, transpose: .right, into: out) }
+    widened(inputs: [a], outputs: outs) { base.matmuls($0[0], weights, into: $1) }
+  }
   public func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor) {
     Check.gatherRows(table, at: ids, into: out)
     widened(outputs: [out]) { base.gatherRows(table, at: ids, into: $1[0]) }

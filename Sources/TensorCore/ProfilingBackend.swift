@@ -106,6 +106,12 @@ extension ProfilingBackend {
       base.matmul(a, b, transpose: transpose, beta: beta, into: out)
     }
   }
+  public func matmuls(_ a: Tensor, _ weights: [Tensor], into outs: [Tensor]) {
+    let rows = weights.map { "\($0.rows)" }.joined(separator: "+")
+    let types = Set(weights.map(\.dtype.name)).sorted().joined(separator: "/")
+    let flops = outs.reduce(0) { $0 + 2 * $1.shape.count * a.columns }
+    timed("matmuls \(types) [\(rows), \(a.columns)]", [a] + weights + outs, flops: flops) { base.matmuls(a, weights, into: outs) }
+  }
   public func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor) {
     timed("gatherRows", [table.rows(0..<min(table.rows, out.rows)), ids, out]) { base.gatherRows(table, at: ids, into: out) }
   }

@@ -10,6 +10,14 @@ extension Tensor {
     return out
   }
 
+  /// x [M, K], each weight [N, K] of any type → each [M, N]
+  public func linears(_ weights: [(weight: Tensor, dtype: DType)]) throws(BackendError) -> [Tensor] {
+    var outs: [Tensor] = []
+    for (weight, dtype) in weights { outs.append(try Tensor(rows, weight.rows, dtype, on: backend)) }
+    backend.matmuls(self, weights.map(\.weight), into: outs)
+    return outs
+  }
+
   public func adding(_ other: Tensor) throws(BackendError) -> Tensor {
     let out = try like()
     backend.add(self, other, into: out)

@@ -26,6 +26,9 @@ extension OpCatalogue {
     for (m, n, k) in tileEdges {
       cases += [matmul(m, n, k, .right), matmul(m, n, k, .right, .q8_0, beta: 1), matmul(m, n, k, .none), matmul(m, n, k, .left, beta: 1)]
     }
+    for m in [1, 8, 33] {
+      for types in [[DType.f32, .f32], [.q8_0, .q8_0, .q8_0], [.q4_K, .q4_K], [.q8_0, .f16]] { cases.append(several(m, 300, types)) }
+    }
     return cases
   }
 
@@ -60,6 +63,7 @@ extension OpCatalogue {
     }
     cases += [matmul(7, 41, 123, .right, .bf16, beta: 0.5, a: .bf16), matmul(7, 41, 123, .none, .bf16, beta: -1, a: .bf16)]
     cases += [matmul(33, 41, 0, .right, .bf16, a: .bf16, out: .bf16), matmul(33, 41, 0, .left, .bf16, beta: 1, a: .bf16)]
+    for m in [1, 33] { cases += [several(m, 300, [.bf16, .bf16], a: .bf16), several(m, 300, [.q8_0, .q8_0], a: .bf16)] }
     return cases + [matmul(300, 520, 1032, .right, .bf16, beta: 1, a: .bf16), matmul(512, 768, 512, .right, .bf16, a: .bf16, out: .bf16)]
   }
 
@@ -70,6 +74,30 @@ extension OpCatalogue {
       // Among few results one whose rounding tips over, by 2^-7 at most, counts for much.
       Tolerance(count < 100 ? 1e-4 : 3e-5, "weights of other types are rounded to bf16 on their way into a tensor core: 2^-9 per product")
     default: Tolerance(1e-12, "f32 sums of up to 4096 products in any order; weights of every type are decoded to f32")
+    }
+  }
+
+  /// One [m, k] with several weights, the second of which has no rows and the last few.
+  static func several(_ m: Int, _ k: Int, _ types: [DType], a typeOfA: DType = .f32) -> OpCase {
+    let rows = [70, 0, 33].suffix(types.count)
+    let weights = zip(types, rows).map { (dtype: $0, rows: $1) }
+    let shapes = "[\(m), \(k)]·" + weights.map { "[\($0.rows), \(k)] \($0.dtype.name)" }.joined(separator: ", ")
+    let bytes = weights.reduce(Shape(m, k).bytes(typeOfA)) {
+      $0 + $1.rows * $1.dtype.rowBytes(columns: k) + Shape(m, $1.rows).bytes(typeOfA)
+    }
+    return OpCase(
+      "matmuls" + (typeOfA == .f32 ? "" : " \(typeOfA.name)"), group: "Matmul",
+      shapes: shapes, dtype: types[0], tolerance: tolerance(types[0], a: typeOfA, count: m * 33), bytes: bytes,
+      flops: 2 * m * k * rows.reduce(0, +)
+    ) { arguments throws(BackendError) in
+      let a = try arguments.input("a", m, k, typeOfA)
+      var (inputs, outs): ([Tensor], [Tensor]) = ([], [])
+      for (index, weight) in weights.enumerated() {
+        inputs.append(try arguments.input("weight \(index)", weight.rows, k, weight.dtype))
+        outs.append(try arguments.output("out \(index)", m, weight.rows, typeOfA))
+      }
+      let (read, written) = (inputs, outs)
+      return { arguments.backend.matmuls(a, read, into: written) }
     }
   }
 

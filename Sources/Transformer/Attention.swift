@@ -18,13 +18,11 @@ public struct Attention: Sendable {
     let rope = RopeShape(headDim: shape.headDim)
     let normed = try graph.norm(x, weight: graph.parameter(norm), epsilon: epsilon)
     // Scores stand in an exponent: queries and keys are rounded once, by the rotation, not by their projection too.
-    func rotated(_ weight: Tensor) throws(BackendError) -> G.Value {
-      let projected = try graph.linear(normed, graph.parameter(weight), rounded: false)
-      return try graph.rotate(projected, positions: layout.positions, frequencies: frequencies, rope)
-    }
-    let q = try rotated(query)
-    let k = try rotated(key)
-    let v = try graph.linear(normed, graph.parameter(value))
+    var projected = try graph.linears(
+      normed, [(graph.parameter(query), false), (graph.parameter(key), false), (graph.parameter(value), true)])
+    let v = projected.removeLast()
+    let k = try graph.rotate(projected.removeLast(), positions: layout.positions, frequencies: frequencies, rope)
+    let q = try graph.rotate(projected.removeLast(), positions: layout.positions, frequencies: frequencies, rope)
     return try graph.visit(Site(layer: layer, point: .headsOut), graph.attend(q: q, k: k, v: v, layout.spans, shape, layer: layer))
   }
 

@@ -26,6 +26,9 @@ public struct Eager: Graph {
   public func linear(_ x: Tensor, _ weight: Tensor, rounded: Bool) throws(BackendError) -> Tensor {
     try x.linear(weight, as: rounded ? x.backend.activations : .f32)
   }
+  public func linears(_ x: Tensor, _ weights: [(weight: Tensor, rounded: Bool)]) throws(BackendError) -> [Tensor] {
+    try x.linears(weights.map { ($0.weight, $0.rounded ? x.backend.activations : .f32) })
+  }
   public func scale(_ x: Tensor, by factors: Tensor) throws(BackendError) -> Tensor {
     let out = ownsStream ? x : try x.like()
     x.backend.multiply(x, factors, into: out)

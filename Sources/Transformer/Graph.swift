@@ -36,6 +36,8 @@ public protocol Graph {
   func embed(_ ids: Tensor, in table: Value) throws(BackendError) -> Value
   /// x [N, K], weight [M, K] → [N, M], an activation; or f32, unrounded, for an op that makes an activation of it
   func linear(_ x: Value, _ weight: Value, rounded: Bool) throws(BackendError) -> Value
+  /// Several linear maps of one x, in their order.
+  func linears(_ x: Value, _ weights: [(weight: Value, rounded: Bool)]) throws(BackendError) -> [Value]
   /// x [N, C] f32 ⊙ factors [1, C]
   func scale(_ x: Value, by factors: Value) throws(BackendError) -> Value
   func norm(_ x: Value, weight: Value, epsilon: Float) throws(BackendError) -> Value
@@ -52,5 +54,9 @@ public protocol Graph {
 }
 
 extension Graph {
-  func linear(_ x: Value, _ weight: Value) throws(BackendError) -> Value { try linear(x, weight, rounded: true) }
+  public func linears(_ x: Value, _ weights: [(weight: Value, rounded: Bool)]) throws(BackendError) -> [Value] {
+    var values: [Value] = []
+    for (weight, rounded) in weights { values.append(try linear(x, weight, rounded: rounded)) }
+    return values
+  }
 }

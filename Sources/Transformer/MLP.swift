@@ -13,8 +13,8 @@ public struct MLP: Sendable {
   /// x [N, C] → the neurons' activations silu(gate) ⊙ up, [N, I].
   public func hidden<G: Graph>(_ x: G.Value, layer: Int, in graph: G) throws(BackendError) -> G.Value {
     let normed = try graph.norm(x, weight: graph.parameter(norm), epsilon: epsilon)
-    let hidden = try graph.gate(graph.linear(normed, graph.parameter(gate)), graph.linear(normed, graph.parameter(up)))
-    return try graph.visit(Site(layer: layer, point: .mlpHidden), hidden)
+    let both = try graph.linears(normed, [(graph.parameter(gate), true), (graph.parameter(up), true)])
+    return try graph.visit(Site(layer: layer, point: .mlpHidden), graph.gate(both[0], both[1]))
   }
 
   /// x [N, C] + the sublayer's update, from hidden [N, I].

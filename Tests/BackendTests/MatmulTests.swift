@@ -100,6 +100,27 @@ struct MatmulTests {
     }
   }
 
+  @Test("several products of the same rows are the same bits as one by one", arguments: Levels.available, [Precision.f32, .int16])
+  func several(simd: hoof_simd, precision: Precision) throws {
+    var random = RandomGenerator(seed: 7)
+    let k = 300
+    for types in [
+      [DType.q8_0, .q8_0, .q8_0, .q8_0], [.q4_K, .q4_K, .q4_K, .q4_K], [.f32, .f32, .f32, .f32], [.q8_0, .bf16, .q8_0, .f32],
+    ] {
+      let stored = zip(types, [70, 0, 33, 129]).map { (dtype: $0, rows: $1, bytes: random.stored($0, rows: $1, columns: k)) }
+      for (m, threads) in [(1, 1), (1, 3), (8, 2), (20, 2), (0, 2)] {
+        let backend = CPUBackend(threads: threads, simd: simd, precision: precision)
+        let weights = try stored.map { try Tensor($0.bytes, $0.dtype, rows: $0.rows, columns: k, on: backend) }
+        let a = try Tensor(random.normal(m * k), rows: m, columns: k, on: backend)
+        let together = try a.linears(weights.map { ($0, .f32) })
+        for (weight, out) in zip(weights, together) {
+          #expect(
+            try out.floats() == a.linear(weight).floats(), "\(types.map(\.name)) \(m) rows, \(weight.rows) columns, \(threads) threads")
+        }
+      }
+    }
+  }
+
   @Test("padding of quantised rows is ignored, whatever it holds", arguments: Levels.available)
   func padding(simd: hoof_simd) throws {
     let backend = CPUBackend(threads: 1, simd: simd)
