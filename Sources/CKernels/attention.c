@@ -71,6 +71,43 @@ LANE float KERNEL(soften_row)(float *scores, size_t visible, size_t width, float
   return factor;
 }
 
+#undef LANES
+#define LANES W
+#include "butterfly.h"
+
+/// Σ a·b of one query and W keys, one a lane; past `count` the last key's. Lanes are added up for all keys together: key by key, that would
+/// take longer than the products.
+LANE vf KERNEL(score_keys)(const float *a, const float *b, size_t stride, const bool whole, size_t count, size_t d) {
+  vf sum[W];
+#define KEY(j) (b + (whole || (j) < count ? (j) : count - 1) * stride)
+  for (size_t j = 0; j < W; j++) sum[j] = vset(0);
+  size_t c = 0;
+  for (; c + W <= d; c += W) {
+    vf x = vload(a + c);
+    _Pragma("clang loop unroll(full)") for (size_t j = 0; j < W; j++) sum[j] = vfma(x, vload(KEY(j) + c), sum[j]);
+  }
+  if (c < d) {
+    vf x = vload_n(a + c, d - c, 0);
+    for (size_t j = 0; j < W; j++) sum[j] = vfma(x, vload_n(KEY(j) + c, d - c, 0), sum[j]);
+  }
+#undef KEY
+#define ADD_LANES(s) \
+  _Pragma("clang loop unroll(full)") for (size_t j = 0; j < W; j += 2 * (s)) { \
+    vf x = sum[j], y = sum[j + (s)]; \
+    sum[j] = __builtin_shufflevector(x, y, PATTERN(NEAR, s)) + __builtin_shufflevector(x, y, PATTERN(FAR, s)); \
+  }
+  ADD_LANES(1)
+  ADD_LANES(2)
+#if W > 4
+  ADD_LANES(4)
+#endif
+#if W > 8
+  ADD_LANES(8)
+#endif
+#undef ADD_LANES
+  return sum[0];
+}
+
 // One or a few queries against many keys, as in decoding: dot products along the keys as they lie, all heads of the group per key.
 LANE void KERNEL(forward_few)(const struct hoof_attention *call, const struct hoof_attention_job *job, float *scratch) {
   size_t d = call->head_dim, group = call->group, keys = job->keys;
@@ -87,18 +124,22 @@ LANE void KERNEL(forward_few)(const struct hoof_attention *call, const struct ho
       for (size_t h = 0; h < group; h++) lse[h] = -__builtin_inff();
       continue;
     }
-    for (size_t key = 0; key < visible; key++)
+    for (size_t key = 0; key < visible; key += W) {
+      size_t count = visible - key < W ? visible - key : W;
       for (size_t h = 0; h < group; h++) {
         const float *a = q + h * d, *b = k + key * call->key_stride;
-        vf sum = vset(0);
-        size_t c = 0;
-        for (; c + W <= d; c += W) sum = vfma(vload(a + c), vload(b + c), sum);
-        if (c < d) sum = vfma(vload_n(a + c, d - c, 0), vload_n(b + c, d - c, 0), sum);
-        weights[h * keys + key] = vsum(sum) * call->scale;
+        float *w = weights + h * keys + key;
+        if (count == W) vstore(w, KERNEL(score_keys)(a, b, call->key_stride, true, W, d) * call->scale);
+        else vstore_n(w, KERNEL(score_keys)(a, b, call->key_stride, false, count, d) * call->scale, count);
       }
+    }
     for (size_t h = 0; h < group; h++) {
-      float *w = weights + h * keys, max = -__builtin_inff();
-      for (size_t key = 0; key < visible; key++) max = w[key] > max ? w[key] : max;
+      float *w = weights + h * keys;
+      vf greatest = vset(-__builtin_inff());
+      size_t whole = visible / W * W;
+      for (size_t key = 0; key < whole; key += W) greatest = vmax(vload(w + key), greatest);
+      if (whole < visible) greatest = vmax(vload_n(w + whole, visible - whole, -__builtin_inff()), greatest);
+      float max = vhmax(greatest);
       float shift = __builtin_isfinite(max) ? max : 0;
       double sum = 0;
       for (size_t start = 0; start < visible; start += 512) {

@@ -9,6 +9,7 @@
 #endif
 
 #define tile_product KERNEL(tile_product)
+#define tiled_strip KERNEL(tiled_strip)
 #define strip_product KERNEL(strip_product)
 #define block_product KERNEL(block_product)
 #define pack_transposed KERNEL(pack_transposed)
@@ -28,27 +29,29 @@ struct hoof_product {
 };
 #endif
 
-LANE void tile_product(const struct hoof_product *t, size_t rows, size_t column, const int vectors, const bool whole, size_t tail) {
+/// `tile`: rows that are computed, TILE_ROWS or half as many.
+LANE void tile_product(
+    const struct hoof_product *t, const size_t tile, size_t rows, size_t column, const int vectors, const bool whole, size_t tail) {
   const float *a[TILE_ROWS];
   // Rows past the end repeat the last one: computed and thrown away, so that the loop below has no branches.
-  for (size_t r = 0; r < TILE_ROWS; r++) a[r] = t->a + (r < rows ? r : rows - 1) * t->row_stride;
+  for (size_t r = 0; r < tile; r++) a[r] = t->a + (r < rows ? r : rows - 1) * t->row_stride;
   vf sum[TILE_ROWS][TILE_VECTORS];
-  for (int r = 0; r < TILE_ROWS; r++)
+  for (size_t r = 0; r < tile; r++)
     for (int v = 0; v < vectors; v++) sum[r][v] = vset(0);
   const float *b = t->b + column;
   for (size_t step = 0, at = 0; step < t->depth; step++, at += t->step_stride, b += t->b_stride) {
     vf x[TILE_VECTORS];
     for (int v = 0; v < vectors; v++) x[v] = whole || v + 1 < vectors ? vload(b + v * W) : vload_n(b + v * W, tail, 0);
 #pragma clang loop unroll(full)
-    for (int r = 0; r < TILE_ROWS; r++) {
+    for (size_t r = 0; r < tile; r++) {
       vf y = vset(a[r][at]);
       for (int v = 0; v < vectors; v++) sum[r][v] = vfma(y, x[v], sum[r][v]);
     }
   }
 #pragma clang loop unroll(full)
-  for (int r = 0; r < TILE_ROWS; r++) {
-    if ((size_t)r >= rows) continue;
-    float *c = t->c + (size_t)r * t->c_stride + column;
+  for (size_t r = 0; r < tile; r++) {
+    if (r >= rows) continue;
+    float *c = t->c + r * t->c_stride + column;
     for (int v = 0; v < vectors; v++) {
       bool full = whole || v + 1 < vectors;
       vf y = sum[r][v];
@@ -60,22 +63,30 @@ LANE void tile_product(const struct hoof_product *t, size_t rows, size_t column,
   }
 }
 
-/// Up to TILE_ROWS rows of a product, all columns.
-static void strip_product(const struct hoof_product *t, size_t rows, size_t columns) {
+LANE void tiled_strip(const struct hoof_product *t, const size_t tile, size_t rows, size_t columns) {
   for (size_t column = 0; column < columns; column += TILE_VECTORS * W) {
     size_t n = columns - column, vectors = (n + W - 1) / W, tail = n % W;
     if (vectors >= TILE_VECTORS && n >= TILE_VECTORS * W) {
-      tile_product(t, rows, column, TILE_VECTORS, true, 0);
+      tile_product(t, tile, rows, column, TILE_VECTORS, true, 0);
       continue;
     }
     switch (vectors) {
-      case 1: tail ? tile_product(t, rows, column, 1, false, tail) : tile_product(t, rows, column, 1, true, 0); break;
-      case 2: tail ? tile_product(t, rows, column, 2, false, tail) : tile_product(t, rows, column, 2, true, 0); break;
+      case 1: tail ? tile_product(t, tile, rows, column, 1, false, tail) : tile_product(t, tile, rows, column, 1, true, 0); break;
+      case 2: tail ? tile_product(t, tile, rows, column, 2, false, tail) : tile_product(t, tile, rows, column, 2, true, 0); break;
 #if TILE_VECTORS > 2
-      case 3: tail ? tile_product(t, rows, column, 3, false, tail) : tile_product(t, rows, column, 3, true, 0); break;
-      case 4: tile_product(t, rows, column, 4, false, tail); break;
+      case 3: tail ? tile_product(t, tile, rows, column, 3, false, tail) : tile_product(t, tile, rows, column, 3, true, 0); break;
+      case 4: tile_product(t, tile, rows, column, 4, false, tail); break;
 #endif
     }
+  }
+}
+
+/// Up to TILE_ROWS rows of a product, all columns.
+static void strip_product(const struct hoof_product *t, size_t rows, size_t columns) {
+  if (rows <= TILE_ROWS / 2) {
+    tiled_strip(t, TILE_ROWS / 2, rows, columns);
+  } else {
+    tiled_strip(t, TILE_ROWS, rows, columns);
   }
 }
 

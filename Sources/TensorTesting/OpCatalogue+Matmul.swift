@@ -77,7 +77,7 @@ extension OpCatalogue {
     }
   }
 
-  /// One [m, k] with several weights, the second of which has no rows and the last few.
+  /// One [m, k] with several weights, one of which has no rows.
   static func several(_ m: Int, _ k: Int, _ types: [DType], a typeOfA: DType = .f32) -> OpCase {
     let rows = [70, 0, 33].suffix(types.count)
     let weights = zip(types, rows).map { (dtype: $0, rows: $1) }
