@@ -79,8 +79,8 @@ struct FinetuneMethodsTests {
     #expect(touched.count == 16 && touched.allSatisfy { $0.contains("q_proj") || $0.contains("down_proj") }, "\(touched)")
     #expect(!folder.names().contains { $0.hasSuffix(".adapter") })
 
-    // What goes on begins where the other ended: its first loss is of the merged weights.
-    _ = try finetune(Example.model, "further", ["--adapter", folder.file("lora"), "--batch", "10"], steps: 2)
+    // What goes on begins where the other ended: its first loss is of the merged weights. A folder may be written with its slash.
+    _ = try finetune(Example.model, "further/", ["--adapter", folder.file("lora"), "--batch", "10"], steps: 2)
     _ = try finetune(folder.file("merged.hoof"), "model.hoof", ["--batch", "10"], steps: 2)
     let (further, model) = (
       try folder.lines("further.log.jsonl")[0]["loss"]!.double!, try folder.lines("model.log.jsonl")[0]["loss"]!.double!
