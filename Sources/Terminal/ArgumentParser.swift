@@ -3,12 +3,14 @@ public struct UsageError: Error, Sendable, Equatable, CustomStringConvertible {
   /// nil when no command was recognised.
   public let command: String?
   public let reason: String
+  /// What the user calls the program.
+  public var program = "hoof"
   public init(command: String?, _ reason: String) {
     self.command = command
     self.reason = reason
   }
   public var description: String {
-    let name = command.map { "hoof \($0)" } ?? "hoof"
+    let name = command.map { "\(program) \($0)" } ?? program
     return "\(name): \(reason)\nRun '\(name) --help' for what it accepts."
   }
 }

@@ -38,6 +38,7 @@ cmp "$scratch/there.txt" "$scratch/here.txt" || fail "writes another text in an 
 "${bare[@]}" /pitcher inspect >/dev/null
 "${bare[@]}" /pitcher create x 2>"$scratch/refusal.txt" && fail "knows a command it should not have"
 grep -q "a package has no command 'create'" "$scratch/refusal.txt" || fail "says: $(cat "$scratch/refusal.txt")"
+grep -q "Run 'pitcher --help'" "$scratch/refusal.txt" || fail "calls itself something else: $(cat "$scratch/refusal.txt")"
 
 # Started bare: a free port, the address on standard output.
 "${bare[@]}" /pitcher >"$scratch/address.txt" 2>"$scratch/server.txt" &

@@ -16,6 +16,13 @@ struct PackagedProgram {
   }
 
   func run(_ words: [String]) throws {
+    do { try dispatch(words) } catch var error as UsageError {
+      error.program = name
+      throw error
+    }
+  }
+
+  private func dispatch(_ words: [String]) throws {
     guard let first = words.first else { return try serve() }
     switch first {
     case "--version": return try Output.line("hoof \(Program.version)")
