@@ -82,6 +82,12 @@ let package = Package(
     .target(name: "Training", dependencies: ["Transformer", "Generation", "Evaluation", "Tokenization", "TensorCore", "Formats", "JSON"]),
     .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
 
+    // Benchmarks as lm-evaluation-harness scores them; CTasks is their definitions
+    .target(name: "CTasks"),
+    .target(
+      name: "Tasks",
+      dependencies: ["Generation", "Evaluation", "Transformer", "Tokenization", "TensorCore", "Formats", "JSON", "CTasks"]),
+
     // Models for programs and people over HTTP
     .target(
       name: "Serving", dependencies: ["Generation", "Tokenization", "Formats", "JSON", "CEvent", "CServing"]),
@@ -95,8 +101,8 @@ let package = Package(
     .executableTarget(
       name: "hoof",
       dependencies: [
-        "Terminal", "Surgery", "Training", "Serving", "Generation", "Evaluation", "Tokenization", "Formats", "BackendCPU", "BackendCUDA",
-        "COpenBLAS", "TensorTesting",
+        "Terminal", "Surgery", "Training", "Serving", "Tasks", "Generation", "Evaluation", "Tokenization", "Formats", "BackendCPU",
+        "BackendCUDA", "COpenBLAS", "TensorTesting",
       ]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
@@ -123,6 +129,9 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["JSON"], path: "Tests/TestSupport"),
     .testTarget(
       name: "EvaluationTests", dependencies: ["Evaluation", "Formats", "Tokenization", "JSON", "BackendCPU", "TestSupport"]),
+    .testTarget(
+      name: "TasksTests",
+      dependencies: ["Tasks", "Evaluation", "Transformer", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(
       name: "CommandTests",
       dependencies: ["hoof", "Terminal", "JSON", "Generation", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
