@@ -9,10 +9,9 @@ public struct ContinuationScorer {
   public let models: [Llama]
   private let backend: any ComputeBackend
   /// By model.
-  private var storage: [KeyValueRows]
+  private var storage: [KeyValueRows] = []
   /// What the next batch begins with, by model.
-  private let carried: [KeyValueRows]
-  private let maxLength: Int
+  private var carried: [KeyValueRows] = []
   /// New tokens of a batch.
   private var rowsPerBatch: Int
   private var rowsPerChunk = 256
@@ -20,19 +19,16 @@ public struct ContinuationScorer {
   /// Enough rows for the matrix products of a CPU, in two or three passes.
   private static let usefulRows = 2048
   /// Rows of keys and values for each new row: questions with long examples in front have many.
-  private static let keysPerRow = 8
+  private static let keysPerRow = 4
   private static let leastChunk = 32
 
   /// - Parameters:
   ///   - models: one, or two of the same vocabulary on the same backend.
-  ///   - maxLength: tokens that a request's input has at most.
   ///   - rowsPerBatch: nil takes what the device has use and room for.
-  /// - Throws: `BackendError`.
-  public init(_ models: [Llama], maxLength: Int, rowsPerBatch: Int? = nil) throws(BackendError) {
+  public init(_ models: [Llama], rowsPerBatch: Int? = nil) {
     precondition(
       !models.isEmpty && models.allSatisfy { $0.config.vocabularySize == models[0].config.vocabularySize }, "scorer: vocabularies")
     self.models = models
-    self.maxLength = maxLength
     let backend = models[0].backend
     self.backend = backend
     let perRow = models.reduce(0) {
@@ -41,13 +37,6 @@ public struct ContinuationScorer {
     }
     let room = backend.memory().free / 2 / max(1, perRow)
     self.rowsPerBatch = max(1, rowsPerBatch ?? min(backend.usefulRows.map { 2 * $0 } ?? ContinuationScorer.usefulRows, room))
-    let rows = max(maxLength, self.rowsPerBatch * ContinuationScorer.keysPerRow)
-    var (storage, carried) = ([KeyValueRows](), [KeyValueRows]())
-    for model in models {
-      storage.append(try KeyValueRows(model.config, rows: rows, on: backend))
-      carried.append(try KeyValueRows(model.config, rows: maxLength, on: backend))
-    }
-    (self.storage, self.carried) = (storage, carried)
   }
 
   /// Scores by model and request, in the order of the requests.
@@ -56,19 +45,19 @@ public struct ContinuationScorer {
   public mutating func scores(
     of requests: [ScoringRequest], monitor: (ScoringEvent) throws -> Void = { _ in }
   ) throws -> [[ContinuationScore]] {
-    precondition(requests.allSatisfy { $0.input.count <= maxLength }, "scorer: a request longer than \(maxLength) tokens")
+    let longest = requests.map(\.input.count).max() ?? 0
     var scores = Array(repeating: Array(repeating: ContinuationScore(), count: requests.count), count: models.count)
     let order = requests.indices.sorted { requests[$0].input.lexicographicallyPrecedes(requests[$1].input) }
     var done = 0
     // The last input that was read, whose keys and values lie in the storage, and where.
     var last: (input: ArraySlice<Int32>, start: Int)?
     while done < order.count {
-      let batch = batch(order[done...], requests)
+      let batch = batch(order[done...], requests, keys: keyRows(longest: longest))
       let parts = batch.map { requests[$0] }
       let held = last.map { shared(with: $0.input, parts) } ?? 0
       let tree = ScoringTree(parts.map(\.input), held: held)
-      precondition(tree.rows <= storage[0].rows, "scorer: a batch of \(tree.rows) rows")
       do throws(BackendError) {
+        try reserve(longest: longest)
         if let last, held > 0 { take(held, from: last.start, to: tree) }
         let found = try run(tree, parts)
         for model in models.indices { for (index, request) in batch.enumerated() { scores[model][request] = found[model][index] } }
@@ -76,7 +65,7 @@ public struct ContinuationScorer {
         guard case .outOfMemory(let requested, let free) = error else { throw error }
         guard shrink() else { throw EvaluationError.doesNotFit(rows: parts[0].input.count, requested: requested, free: free) }
         try monitor(.note("out of memory: going on with batches of \(rowsPerBatch) rows, \(rowsPerChunk) rows of logits"))
-        last = nil
+        (storage, carried, last) = ([], [], nil)
         continue
       }
       done += batch.count
@@ -86,8 +75,20 @@ public struct ContinuationScorer {
     return scores
   }
 
+  /// Rows of keys and values that a batch has room for; one request always fits.
+  private func keyRows(longest: Int) -> Int { max(longest, rowsPerBatch * ContinuationScorer.keysPerRow) }
+
+  private mutating func reserve(longest: Int) throws(BackendError) {
+    if let taken = carried.first?.rows, taken >= longest { return }
+    (storage, carried) = ([], [])
+    for model in models {
+      storage.append(try KeyValueRows(model.config, rows: keyRows(longest: longest), on: backend))
+      carried.append(try KeyValueRows(model.config, rows: longest, on: backend))
+    }
+  }
+
   /// As many requests as fill a batch; at least one.
-  private func batch(_ order: ArraySlice<Int>, _ requests: [ScoringRequest]) -> [Int] {
+  private func batch(_ order: ArraySlice<Int>, _ requests: [ScoringRequest], keys most: Int) -> [Int] {
     var (fresh, keys) = (0, 0)
     var batch: [Int] = []
     for index in order {
@@ -96,7 +97,7 @@ public struct ContinuationScorer {
       fresh += input.count - (common < ScoringTree.leastShared ? 0 : common)
       // One path each, at most.
       if common < input.count || batch.isEmpty { keys += input.count }
-      if !batch.isEmpty, fresh > rowsPerBatch || keys > storage[0].rows { break }
+      if !batch.isEmpty, fresh > rowsPerBatch || keys > most { break }
       batch.append(index)
     }
     return batch
@@ -130,36 +131,32 @@ public struct ContinuationScorer {
   /// One batch: level by level, every model reads the branches and says what it thinks of the rows that are scored.
   private func run(_ tree: ScoringTree, _ requests: [ScoringRequest]) throws(BackendError) -> [[ContinuationScore]] {
     var scores = Array(repeating: Array(repeating: ContinuationScore(), count: requests.count), count: models.count)
-    var levels = Array(repeating: [ScoredRow](), count: tree.levels)
     let rowsBefore = firstRows(tree)
-    var seen: Set<Int> = []
+    var levels = Array(repeating: [ScoredRow](), count: tree.levels)
     for (index, request) in requests.enumerated() {
       for position in request.scoredRows {
         let place = tree.place(of: position, in: index)
-        let row = rowsBefore[place.branch] + place.row
-        let level = tree.branches[place.branch].level
-        let isNew = seen.insert(level << 32 | row).inserted
-        levels[level].append(ScoredRow(row: Int32(row), target: request.tokens[position + 1], request: index, isNew: isNew))
+        levels[tree.branches[place.branch].level].append(
+          ScoredRow(row: Int32(rowsBefore[place.branch] + place.row), target: request.tokens[position + 1], request: index))
       }
     }
-    for (level, rows) in levels.enumerated() {
+    for (level, scored) in levels.enumerated() {
       let branches = tree.level(level)
       for branch in branches { copyPath(to: branch, of: tree) }
+      let rows = Set(scored.map(\.row)).sorted()
       var hidden: [Tensor] = []
-      for model in models.indices { hidden.append(try read(branches, of: tree, requests, by: model, keeping: rows.map(\.row))) }
-      if !rows.isEmpty { try compare(hidden, rows, into: &scores) }
+      for model in models.indices { hidden.append(try read(branches, of: tree, requests, by: model, keeping: rows)) }
+      if !rows.isEmpty { try compare(hidden, rows, scored, into: &scores) }
     }
     return scores
   }
 
-  /// A row that predicts a scored token.
+  /// A row that predicts a scored token; choices have one in common, where they part.
   private struct ScoredRow {
     /// Of its level's pass.
     var row: Int32
     var target: Int32
     var request: Int
-    /// No earlier request has scored it.
-    var isNew: Bool
   }
 
   /// Rows of a level's pass before each branch.
@@ -180,9 +177,9 @@ public struct ContinuationScorer {
     for rows in storage { rows.copy(parent.start..<parent.start + count, to: branch.start) }
   }
 
-  /// Hidden rows of the scored ones, [S, C].
+  /// What the LM head reads at the rows that are scored, [R, C].
   private func read(
-    _ branches: [Int], of tree: ScoringTree, _ requests: [ScoringRequest], by index: Int, keeping kept: [Int32]
+    _ branches: [Int], of tree: ScoringTree, _ requests: [ScoringRequest], by index: Int, keeping rows: [Int32]
   ) throws(BackendError) -> Tensor {
     let model = models[index]
     let parts = branches.map { tree.branches[$0] }
@@ -192,43 +189,51 @@ public struct ContinuationScorer {
       let input = requests[part.request].input
       ids += input[input.startIndex + part.depth.lowerBound..<input.startIndex + part.depth.upperBound]
     }
-    let graph = Eager(ownsStream: true, cache: pass)
-    let x = try model.run(model.embed(Tensor(ids, on: backend), in: graph), pass.layout, layers: 0..<model.layers.count, in: graph)
-    guard !kept.isEmpty else { return x }
-    return try model.finish(x.gathered(at: Tensor(kept, on: backend)), in: graph)
+    return try model.hidden(Tensor(ids, on: backend), pass.layout, rows: rows, in: Eager(ownsStream: true, cache: pass))
   }
 
   /// Adds up what the models predict at the rows of one level.
   private func compare(
-    _ hidden: [Tensor], _ rows: [ScoredRow], into scores: inout [[ContinuationScore]]
+    _ hidden: [Tensor], _ rows: [Int32], _ scored: [ScoredRow], into scores: inout [[ContinuationScore]]
   ) throws(BackendError) {
-    let logits = try Tensor(min(rowsPerChunk, rows.count), models[0].config.vocabularySize, on: backend)
-    for start in stride(from: 0, to: rows.count, by: rowsPerChunk) {
-      let part = start..<min(start + rowsPerChunk, rows.count)
+    // Sorted, so that those of one row are neighbours, and the first of them counts the position.
+    let scored = scored.sorted { $0.row < $1.row }
+    var places: [Int32] = []
+    for row in scored { places.append(places.isEmpty ? 0 : rows[Int(places.last!)] == row.row ? places.last! : places.last! + 1) }
+    let logits = try Tensor(min(rowsPerChunk, scored.count), models[0].config.vocabularySize, on: backend)
+    for start in stride(from: 0, to: scored.count, by: rowsPerChunk) {
+      let part = start..<min(start + rowsPerChunk, scored.count)
       let chunk = logits.rows(0..<part.count)
-      let targets = try Tensor(rows[part].map(\.target), on: backend)
+      let targets = try Tensor(scored[part].map(\.target), on: backend)
       let (losses, winners) = (try Tensor(part.count, 1, on: backend), try Tensor(part.count, 1, .i32, on: backend))
-      backend.matmul(hidden[0].rows(part), models[0].head, transpose: .right, beta: 0, into: chunk)
+      let gathered = try Tensor(Array(places[part]), on: backend)
+      backend.matmul(try hidden[0].gathered(at: gathered), models[0].head, transpose: .right, beta: 0, into: chunk)
       backend.crossEntropy(logits: chunk, targets: targets, scale: 1, into: losses, dLogits: nil)
       backend.rowArgmax(chunk, into: winners)
-      add(try losses.floats(), try winners.ints(), nil, rows[part], into: &scores[0])
+      let before = start == 0 ? -1 : scored[start - 1].row
+      add(try losses.floats(), try winners.ints(), nil, scored[part], before: before, into: &scores[0])
       for model in models.indices.dropFirst() {
         let found = DivergenceRows(divergences: try Tensor(part.count, 1, on: backend), losses: losses, winners: winners)
         try backend.linearDivergence(
-          of: .logits(chunk), from: hidden[model].rows(part), weight: models[model].head, targets: targets, rowsPerChunk: rowsPerChunk,
-          into: found)
-        add(try losses.floats(), try winners.ints(), try found.divergences.floats(), rows[part], into: &scores[model])
+          of: .logits(chunk), from: hidden[model].gathered(at: gathered), weight: models[model].head, targets: targets,
+          rowsPerChunk: rowsPerChunk, into: found)
+        add(
+          try losses.floats(), try winners.ints(), try found.divergences.floats(), scored[part], before: before, into: &scores[model])
       }
     }
   }
 
+  /// - Parameter before: the row scored before these.
   private func add(
-    _ losses: [Float], _ winners: [Int32], _ divergences: [Float]?, _ rows: ArraySlice<ScoredRow>, into scores: inout [ContinuationScore]
+    _ losses: [Float], _ winners: [Int32], _ divergences: [Float]?, _ rows: ArraySlice<ScoredRow>, before: Int32,
+    into scores: inout [ContinuationScore]
   ) {
+    var last = before
     for (index, row) in rows.enumerated() {
       scores[row.request].logLikelihood -= Double(losses[index])
       if winners[index] != row.target { scores[row.request].isGreedy = false }
-      guard row.isNew else { continue }
+      guard row.row != last else { continue }
+      last = row.row
       scores[row.request].positions += 1
       if let divergences { scores[row.request].divergence += Double(divergences[index]) }
     }

@@ -45,7 +45,7 @@ struct ContinuationScorerTests {
   func exact(rowsPerBatch: Int) throws {
     let model = try Llama(ModelSource.open(path: SharedData.path("models/stories260K")), on: CPUBackend(threads: 2))
     let requests = requests()
-    var scorer = try ContinuationScorer([model], maxLength: 128, rowsPerBatch: rowsPerBatch)
+    var scorer = ContinuationScorer([model], rowsPerBatch: rowsPerBatch)
     var done = 0
     let scores = try scorer.scores(of: requests) { if case .requests(let count) = $0 { done += count } }[0]
     #expect(done == requests.count)
@@ -61,7 +61,7 @@ struct ContinuationScorerTests {
   func divergence() throws {
     let model = try Llama(ModelSource.open(path: SharedData.path("models/stories260K")), on: CPUBackend(threads: 2))
     let requests = requests()
-    var twins = try ContinuationScorer([model, model], maxLength: 128)
+    var twins = ContinuationScorer([model, model])
     let same = try twins.scores(of: requests)
     #expect(same[1].allSatisfy { abs($0.divergence) < 1e-6 * Double(max(1, $0.positions)) })
     #expect(same[0].map(\.positions) == same[1].map(\.positions))
@@ -69,7 +69,7 @@ struct ContinuationScorerTests {
     #expect(same[0].last?.positions == 0 || same[0][7].positions == 0)
 
     let cut = model.without(layers: [2])
-    var pair = try ContinuationScorer([model, cut], maxLength: 128, rowsPerBatch: 150)
+    var pair = ContinuationScorer([model, cut], rowsPerBatch: 150)
     let scores = try pair.scores(of: requests)
     for (index, request) in requests.enumerated() where index % 7 == 0 {
       let (sum, isGreedy) = try expected(cut, request)
