@@ -8,6 +8,8 @@ public struct TaskCatalogue: Sendable {
   /// Layouts of each task, by name.
   private var tasks: [String: [TaskDefinition]] = [:]
   private var groups: [String: TaskGroup] = [:]
+  /// The files that say so.
+  private var groupPaths: [String: String] = [:]
   /// In the order of the definitions.
   public private(set) var names: [String] = []
   public private(set) var groupNames: [String] = []
@@ -29,14 +31,26 @@ public struct TaskCatalogue: Sendable {
       }
     }
     for path in userFiles { try add(try readFile(path, limit: TaskCatalogue.largestFile), path: path) }
-    for group in groups.values {
-      for member in group.members where tasks[member] == nil && groups[member] == nil {
-        throw FormatError(group.name, "task", "'\(member)' is no task\(NearestName.hint(for: member, in: names))")
+    try checkGroups()
+  }
+
+  /// Every member exists, and no group is inside of itself.
+  private func checkGroups() throws(FormatError) {
+    for name in groupNames {
+      let path = groupPaths[name] ?? name
+      for member in groups[name]!.members where tasks[member] == nil && groups[member] == nil {
+        throw FormatError(path, "task", "'\(member)' is no task\(NearestName.hint(for: member, in: names))")
+      }
+      var inside = groups[name]!.members.filter { groups[$0] != nil }
+      var seen: Set<String> = []
+      while let inner = inside.popLast() {
+        guard inner != name else { throw FormatError(path, "task", "'\(name)' holds itself") }
+        if seen.insert(inner).inserted { inside += groups[inner]?.members.filter { groups[$0] != nil } ?? [] }
       }
     }
   }
 
-  private static func entries(_ bytes: [UInt8], path: String) throws(FormatError) -> [JSON.Object] {
+  static func entries(_ bytes: [UInt8], path: String) throws(FormatError) -> [JSON.Object] {
     let json: JSON
     do throws(JSONError) { json = try JSON(parsing: bytes) } catch { throw FormatError(path, nil, error.description) }
     let entries = json.array ?? [json]
@@ -51,6 +65,7 @@ public struct TaskCatalogue: Sendable {
     for object in try TaskCatalogue.entries(bytes, path: path) {
       if object["group"] != nil {
         let group = try TaskGroup(DefinitionFields(path: path, object: object))
+        groupPaths[group.name] = path
         if groups.updateValue(group, forKey: group.name) == nil { groupNames.append(group.name) }
         continue
       }
@@ -117,7 +132,9 @@ enum Repetition {
       for key in ["task", "task_alias", "files", "where"] {
         if let old = object[key] { object[key] = try filled(old, variable, value, path) }
       }
-      object["constants"] = .object([variable: .string(value)])
+      var constants = object["constants"]?.object ?? [:]
+      constants[variable] = .string(value)
+      object["constants"] = .object(constants)
       expanded.append(object)
     }
     return expanded

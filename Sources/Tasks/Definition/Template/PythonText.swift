@@ -164,6 +164,7 @@ extension JSON {
     case (.array(let a), .array(let b)): return a.count == b.count && zip(a, b).allSatisfy { $0.isSame($1) }
     case (.object(let a), .object(let b)): return a.count == b.count && a.members.allSatisfy { b[$0.0]?.isSame($0.1) ?? false }
     case (.null, .null): return true
+    case (.int(let a), .int(let b)): return a == b
     default:
       guard let a = number, let b = other.number else { return false }
       return a == b
