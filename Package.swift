@@ -94,7 +94,7 @@ let package = Package(
       name: "Serving", dependencies: ["Generation", "Tokenization", "Formats", "JSON", "CEvent", "CServing"]),
 
     // Mutation tests of the parsers; a target, not a product
-    .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Generation", "Evaluation", "Surgery"]),
+    .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Generation", "Evaluation", "Surgery", "Tasks"]),
     .executableTarget(name: "hoof-fuzz", dependencies: ["Fuzzing"]),
 
     // The command line: the only product module that imports a backend
