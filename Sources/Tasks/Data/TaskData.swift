@@ -46,6 +46,9 @@ public final class TaskData: Sendable {
   /// The row of question `index`.
   public func row(_ index: Int) throws(FormatError) -> JSON { .object(try questions.row(index)) }
 
+  /// Where question `index` stands, for messages: "hellaswag.jsonl: line 7".
+  public func place(of index: Int) -> String { "\(questions.file.path): \(questions.place(of: index))" }
+
   /// Rows that examples are chosen from.
   public var exampleCount: Int {
     switch source {

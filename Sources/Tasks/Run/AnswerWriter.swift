@@ -30,7 +30,8 @@ public struct AnswerWriter: Sendable {
     to prompts: [String], stops: [String], limit: Int, monitor: (ScoringEvent) throws -> Void = { _ in }
   ) throws -> [String] {
     guard limit < encoder.maxLength else {
-      throw Refusal(description: "answers of up to \(limit) tokens leave no room for a question: the model reads at most \(encoder.maxLength)")
+      throw Refusal(
+        description: "answers of up to \(limit) tokens leave no room for a question: the model reads at most \(encoder.maxLength)")
     }
     let requests = prompts.map {
       GenerationRequest(

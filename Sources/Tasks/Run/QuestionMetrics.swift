@@ -38,11 +38,13 @@ public struct QuestionMetrics: Sendable {
       case .logLikelihood: values.append((metric.name == "acc" ? answer.greedy[0] ? 1 : 0 : answer.logLikelihoods[0], 1))
       case .rolling:
         let words = metric.name == "word_perplexity"
-        let weight = words ? EvaluationText.wordCount(question.reference) : question.reference.utf8.count
+        let weight = words ? EvaluationText.wordCount(question.counted) : question.counted.utf8.count
         values.append((answer.logLikelihoods[0], Double(weight)))
       case .generate:
         let filter = filters.first { $0.name == metric.filter }!
-        let isRight = try match.agree(try filter.apply(answer.text ?? ""), question.reference)
+        let text = try filter.apply(answer.text ?? "")
+        var isRight = false
+        for reference in [question.reference] + question.alternatives where !isRight { isRight = try match.agree(text, reference) }
         values.append((isRight ? 1 : 0, 1))
       }
     }
