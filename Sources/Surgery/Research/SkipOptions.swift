@@ -57,7 +57,8 @@ public enum SkipError: Error, Sendable, Equatable, CustomStringConvertible {
     case .tooManyLayers(let drop, let layers, 0):
       "\(drop) layers cannot be left out: the model has \(layers), and one has to stay"
     case .tooManyLayers(let drop, let layers, let depth):
-      "\(drop) layers cannot be left out: of the model's \(layers) layers the first \(depth) run before the choice, and one has to stay"
+      "\(drop) layers cannot be left out: of the model's \(layers) layers the first \(depth) run before the choice, and "
+        + "\(max(0, layers - depth)) are left"
     case .tooManySets(let drop, let layers):
       "there are \(LayerSets.count(drop, of: layers)) sets of \(drop) among \(layers) layers, more than \(SkipOptions.mostSets); "
         + "take those that searches find"

@@ -6,7 +6,7 @@ import Transformer
 /// Sets of K layers are looked for on calibration texts; routers that were fitted there choose one of them for each held-out text from what is
 /// known before its answer, and are compared with the one set that was best for all calibration texts. Prompt-routed depth pruning is the idea
 /// of PuDDing (arXiv 2502.04348), which trains a router on task losses; here the routers are clusters and a ridge regression.
-public struct SkipStudy {
+public struct SkipStudy: Sendable {
   public typealias Monitor = AblationStudy.Monitor
 
   public let model: Llama
@@ -92,7 +92,7 @@ public struct SkipStudy {
     case .all: for set in LayerSets.all(options.drop, of: options.depth..<all.count) { _ = pool.index(of: set) }
     case .found:
       // What the clusters' texts have in common, where the first layers must stay.
-      if options.depth > 0 { _ = pool.index(of: try search(calibration, monitor)) }
+      if options.depth > 0 { _ = pool.index(of: try self.search(calibration, monitor)) }
       own = try clusters.centres.indices.map { cluster in
         let members = clusters.assignments.indices.filter { clusters.assignments[$0] == cluster }
         return pool.index(of: try self.search(members.map { calibration[$0] }, monitor))
@@ -109,7 +109,6 @@ public struct SkipStudy {
     let layers = Array(options.depth..<model.layers.count)
     let search = try RemovalSearch(model, prompts: texts, plan: plan(texts, components: layers.count), monitor: monitor)
     var greedy = GreedySearch(search, candidates: layers.map { .layer($0) })
-    // As many layers as may go at all: GreedySearch leaves one of its candidates only where they are the whole model.
     return try greedy.cut(options.drop, monitor: monitor).layers
   }
 
