@@ -30,8 +30,8 @@ struct SkipText {
 
   private static let legend =
     "\nKL: of the whole model to the cut one, mean over the scored positions; layer passes: layers a token goes through, with the router's "
-    + "own work in shares of a layer.\nThe interval is a paired bootstrap over texts; two routers are tried, so one in twenty such "
-    + "intervals misses.\n"
+    + "own work in shares of a layer.\nThe interval is a paired bootstrap over texts; two routers are tried, and where nothing is gained, one in "
+    + "twenty such intervals leaves out zero.\n"
 
   private var conditions: String {
     let (study, options) = (result.study, result.study.options)
