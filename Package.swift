@@ -69,6 +69,7 @@ let package = Package(
 
     // Models and what is done to them; none of these may import a backend
     .target(name: "JSON"),
+    .target(name: "Pages"),
     .target(name: "LinearAlgebra", dependencies: ["CLAPACK", "COpenBLAS"]),
     .target(name: "Formats", dependencies: ["TensorCore", "CKernels", "JSON"]),
     .target(
@@ -80,20 +81,20 @@ let package = Package(
       name: "Evaluation", dependencies: ["Transformer", "Tokenization", "Formats", "JSON", "CPCRE2"],
       linkerSettings: [.linkedLibrary(":libpcre2-8.a")]),
     .target(name: "Training", dependencies: ["Transformer", "Generation", "Evaluation", "Tokenization", "TensorCore", "Formats", "JSON"]),
-    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra"]),
+    .target(name: "Surgery", dependencies: ["Transformer", "Evaluation", "Training", "JSON", "Formats", "LinearAlgebra", "Pages"]),
 
     // Benchmarks as lm-evaluation-harness scores them; CTasks is their definitions
     .target(name: "CTasks"),
     .target(
       name: "Tasks",
-      dependencies: ["Generation", "Evaluation", "Transformer", "Tokenization", "TensorCore", "Formats", "JSON", "CTasks"]),
+      dependencies: ["Generation", "Evaluation", "Transformer", "Tokenization", "TensorCore", "Formats", "JSON", "Pages", "CTasks"]),
 
     // Models for programs and people over HTTP
     .target(
       name: "Serving", dependencies: ["Generation", "Tokenization", "Formats", "JSON", "CEvent", "CServing"]),
 
     // Mutation tests of the parsers; a target, not a product
-    .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Generation", "Evaluation", "Surgery"]),
+    .target(name: "Fuzzing", dependencies: ["Formats", "JSON", "Tokenization", "Generation", "Evaluation", "Surgery", "Tasks"]),
     .executableTarget(name: "hoof-fuzz", dependencies: ["Fuzzing"]),
 
     // The command line: the only product module that imports a backend
@@ -117,7 +118,8 @@ let package = Package(
     .testTarget(
       name: "GenerationTests",
       dependencies: ["Generation", "Transformer", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "TestSupport"]),
-    .testTarget(name: "SurgeryTests", dependencies: ["Surgery", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
+    .testTarget(
+      name: "SurgeryTests", dependencies: ["Surgery", "Pages", "JSON", "Evaluation", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

@@ -51,7 +51,7 @@ public struct EvaluationText: Sendable {
 
 extension Unicode.Scalar {
   /// What `\s` matches in Python's texts: `str.isspace`, which counts the information separators and not the zero-width space.
-  var isPythonSpace: Bool {
+  package var isPythonSpace: Bool {
     switch value {
     case 0x09...0x0d, 0x1c...0x20, 0x85, 0xa0, 0x1680, 0x2000...0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000: true
     default: false

@@ -36,7 +36,7 @@ extension FuzzTarget {
   /// Everything that reads what others wrote.
   /// - Parameter folder: an empty folder to work in.
   public static func all(in folder: String) throws -> [FuzzTarget] {
-    try formats(in: folder) + exchange(in: folder) + texts() + studies(in: folder)
+    try formats(in: folder) + exchange(in: folder) + texts() + studies(in: folder) + tasks(in: folder)
   }
 
   /// Every parser of model files.

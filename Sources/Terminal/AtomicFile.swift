@@ -9,27 +9,12 @@ public enum AtomicFile {
 
   /// An existing file is replaced only with `force`.
   public static func write(_ text: String, to path: String, force: Bool) throws(CommandError) {
-    try check(path, force: force)
-    let temporary = "\(path).\(getpid()).tmp"
-    let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw failure("create", path, errno) }
-    var isOpen = true
-    var isComplete = false
-    defer {
-      if isOpen { close(descriptor) }
-      if !isComplete { unlink(temporary) }
-    }
-    let code = Output.send(text, to: descriptor)
-    guard code == 0 else { throw failure("write", path, code) }
-    guard fsync(descriptor) == 0 else { throw failure("write", path, errno) }
-    isOpen = false
-    guard close(descriptor) == 0 else { throw failure("write", path, errno) }
-    try publish(temporary, as: path, force: force)
-    isComplete = true
-    syncFolder(of: path)
+    let file = try AtomicWriter(path, force: force)
+    try file.append(text)
+    try file.commit()
   }
 
-  private static func publish(_ temporary: String, as path: String, force: Bool) throws(CommandError) {
+  fileprivate static func publish(_ temporary: String, as path: String, force: Bool) throws(CommandError) {
     // link fails where rename would silently replace a file that appeared in the meantime.
     if !force, link(temporary, path) == 0 {
       unlink(temporary)
@@ -40,7 +25,7 @@ public enum AtomicFile {
   }
 
   /// Makes the new name itself survive a power cut; a file system that cannot is no reason to fail.
-  private static func syncFolder(of path: String) {
+  fileprivate static func syncFolder(of path: String) {
     let slash = path.lastIndex(of: "/")
     let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -53,7 +38,50 @@ public enum AtomicFile {
     CommandError("the output exists already", at: path, advice: "--force replaces it")
   }
 
-  private static func failure(_ verb: String, _ path: String, _ code: Int32) -> CommandError {
+  fileprivate static func failure(_ verb: String, _ path: String, _ code: Int32) -> CommandError {
     CommandError("cannot \(verb) the file: \(String(cString: strerror(code)))", at: path)
+  }
+}
+
+/// The same for a file that is written bit by bit. Without `commit` nothing is left of it.
+public final class AtomicWriter {
+  private let path: String
+  private let temporary: String
+  private let force: Bool
+  private var descriptor: Int32
+
+  public init(_ path: String, force: Bool) throws(CommandError) {
+    try AtomicFile.check(path, force: force)
+    (self.path, temporary, self.force) = (path, "\(path).\(getpid()).tmp", force)
+    descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw AtomicFile.failure("create", path, errno) }
+  }
+
+  deinit {
+    guard descriptor >= 0 else { return }
+    close(descriptor)
+    unlink(temporary)
+  }
+
+  public func append(_ text: String) throws(CommandError) {
+    let code = Output.send(text, to: descriptor)
+    guard code == 0 else { throw AtomicFile.failure("write", path, code) }
+  }
+
+  /// Gives the file its name.
+  public func commit() throws(CommandError) {
+    guard fsync(descriptor) == 0 else { throw AtomicFile.failure("write", path, errno) }
+    let closing = descriptor
+    descriptor = -1
+    guard close(closing) == 0 else {
+      let code = errno
+      unlink(temporary)
+      throw AtomicFile.failure("write", path, code)
+    }
+    do throws(CommandError) { try AtomicFile.publish(temporary, as: path, force: force) } catch {
+      unlink(temporary)
+      throw error
+    }
+    AtomicFile.syncFolder(of: path)
   }
 }

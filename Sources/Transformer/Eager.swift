@@ -7,12 +7,12 @@ public struct Eager: Graph {
   private let visitor: Visitor?
   private let visited: Set<Site.Point>
   private let ownsStream: Bool
-  private let cache: KVCache.Growth?
+  private let cache: KeyValueRows.Pass?
 
   /// - Parameters:
   ///   - ownsStream: the residual stream that goes in is not needed afterwards: updates are added to it where it lies.
-  ///   - cache: where keys and values of earlier passes are, and where this pass adds its own; the layout must be the growth's.
-  public init(ownsStream: Bool = false, cache: KVCache.Growth? = nil) {
+  ///   - cache: where keys and values of earlier passes are, and where this pass adds its own; the layout must be the pass's.
+  public init(ownsStream: Bool = false, cache: KeyValueRows.Pass? = nil) {
     (visitor, visited, self.ownsStream, self.cache) = (nil, [], ownsStream, cache)
   }
 

@@ -13,39 +13,23 @@ public struct KVCache: Sendable {
   public let capacity: Int
   /// Tokens that each slot holds.
   public private(set) var lengths: [Int]
-  /// By layer, [slots·capacity, Hk·D]; nil where the attention was cut.
-  fileprivate let layers: [(keys: Tensor, values: Tensor)?]
-  private let backend: any ComputeBackend
+  /// Slot after slot, `capacity` rows each.
+  private let storage: KeyValueRows
 
   public init(_ config: LlamaConfig, slots: Int, capacity: Int, on backend: any ComputeBackend) throws(BackendError) {
     precondition(slots > 0 && capacity > 0, "KV cache: \(slots) slots of \(capacity) rows")
     self.slots = slots
     self.capacity = capacity
-    self.backend = backend
+    storage = try KeyValueRows(config, rows: slots * capacity, on: backend)
     lengths = Array(repeating: 0, count: slots)
-    var layers: [(keys: Tensor, values: Tensor)?] = []
-    for layer in config.layers {
-      guard layer.queryHeads > 0 else {
-        layers.append(nil)
-        continue
-      }
-      let columns = layer.keyHeads * config.headDim
-      layers.append(
-        (
-          try Tensor(slots * capacity, columns, backend.activations, on: backend),
-          try Tensor(slots * capacity, columns, backend.activations, on: backend)
-        ))
-    }
-    self.layers = layers
   }
 
   /// Bytes that such a cache takes.
   public static func byteCount(_ config: LlamaConfig, slots: Int, capacity: Int, on backend: any ComputeBackend) -> Int {
-    let columns = config.layers.reduce(0) { $0 + ($1.queryHeads > 0 ? 2 * $1.keyHeads * config.headDim : 0) }
-    return slots * capacity * columns * backend.activations.block.bytes
+    KeyValueRows.byteCount(config, rows: slots * capacity, on: backend)
   }
 
-  public var byteCount: Int { layers.reduce(0) { $0 + ($1.map { $0.keys.byteCount + $0.values.byteCount } ?? 0) } }
+  public var byteCount: Int { storage.byteCount }
 
   /// Forgets what a slot holds from `length` on: for a sequence that ends, or tokens that are taken back.
   public mutating func truncate(_ slot: Int, to length: Int) {
@@ -57,58 +41,18 @@ public struct KVCache: Sendable {
   public mutating func copy(first count: Int, of source: Int, to target: Int) {
     precondition(
       count <= lengths[source] && source != target, "KV cache: \(count) of \(lengths[source]) tokens, slot \(source) to \(target)")
-    for case let layer? in layers {
-      for tensor in [layer.keys, layer.values] {
-        backend.copy(
-          tensor.rows(source * capacity..<source * capacity + count), into: tensor.rows(target * capacity..<target * capacity + count))
-      }
-    }
+    storage.copy(source * capacity..<source * capacity + count, to: target * capacity)
     lengths[target] = count
   }
 
   /// Makes room for `counts[slot]` more tokens of each slot. The rows of the pass that fills it are those of slot 0, then of slot 1 and so on.
-  public mutating func grow(by counts: [Int]) throws(BackendError) -> Growth {
+  public mutating func grow(by counts: [Int]) throws(BackendError) -> KeyValueRows.Pass {
     precondition(counts.count == slots && counts.allSatisfy { $0 >= 0 }, "KV cache: growth \(counts) of \(slots) slots")
     precondition(zip(lengths, counts).allSatisfy { $0 + $1 <= capacity }, "KV cache: \(lengths) and \(counts) exceed \(capacity) rows")
-    var runs: [Growth.Run] = []
-    var (starts, keyStarts, keyCounts, positions) = ([Int32(0)], [Int32](), [Int32](), [Int32]())
-    for (slot, count) in counts.enumerated() where count > 0 {
-      let first = positions.count
-      runs.append(.init(slot: slot, rows: first..<first + count, place: slot * capacity + lengths[slot]))
-      positions.append(contentsOf: Int32(lengths[slot])..<Int32(lengths[slot] + count))
-      starts.append(Int32(positions.count))
-      keyStarts.append(Int32(slot * capacity))
-      keyCounts.append(Int32(lengths[slot] + count))
-    }
-    let spans = Spans(
-      queryStarts: try Tensor(starts, on: backend), keyStarts: try Tensor(keyStarts, on: backend),
-      keyCounts: try Tensor(keyCounts, on: backend), count: runs.count, longestQuery: counts.max() ?? 0)
-    let layout = PackedLayout(lengths: runs.map(\.rows.count), positions: try Tensor(positions, on: backend), spans: spans)
-    for slot in 0..<slots { lengths[slot] += counts[slot] }
-    return Growth(layout: layout, runs: runs, layers: layers)
-  }
-
-  /// The rows of one pass and where their keys and values go.
-  public struct Growth: Sendable {
-    struct Run: Sendable {
-      let slot: Int
-      let rows: Range<Int>
-      let place: Int
-    }
-    public let layout: PackedLayout
-    let runs: [Run]
-    fileprivate let layers: [(keys: Tensor, values: Tensor)?]
-
-    /// Puts the pass's keys and values behind the earlier ones; returns all of the layer's.
-    func append(keys: Tensor, values: Tensor, layer: Int) -> (keys: Tensor, values: Tensor) {
-      guard let cached = layers[layer] else { preconditionFailure("KV cache: layer \(layer) has no attention") }
-      for run in runs {
-        let place = run.place..<run.place + run.rows.count
-        keys.backend.copy(keys.rows(run.rows), into: cached.keys.rows(place))
-        values.backend.copy(values.rows(run.rows), into: cached.values.rows(place))
-      }
-      return cached
-    }
+    let grown = counts.indices.filter { counts[$0] > 0 }
+    let pass = try storage.pass(grown.map { .init(start: $0 * capacity, held: lengths[$0], count: counts[$0]) })
+    for slot in grown { lengths[slot] += counts[slot] }
+    return pass
   }
 }
 
@@ -126,12 +70,13 @@ extension Llama {
   /// - Parameter predicted: slots that have tokens.
   /// - Returns: logits of their last tokens, in the order of the slots, [B, V] f32; nil for none.
   public func extend(_ cache: inout KVCache, by tokens: [[Int32]], predicting predicted: Set<Int>) throws(BackendError) -> Tensor? {
-    let growth = try cache.grow(by: tokens.map(\.count))
+    let pass = try cache.grow(by: tokens.map(\.count))
     let ids = try Tensor(Array(tokens.joined()), on: backend)
-    let graph = Eager(ownsStream: true, cache: growth)
-    let x = try run(embed(ids, in: graph), growth.layout, layers: 0..<layers.count, in: graph)
+    let graph = Eager(ownsStream: true, cache: pass)
+    let x = try run(embed(ids, in: graph), pass.layout, layers: 0..<layers.count, in: graph)
     // Only the last rows go through the LM head: it is a large part of a small model.
-    let last = growth.runs.filter { predicted.contains($0.slot) }.map { Int32($0.rows.upperBound - 1) }
+    let grown = tokens.indices.filter { !tokens[$0].isEmpty }
+    let last = zip(grown, pass.ranges).filter { predicted.contains($0.0) }.map { Int32($0.1.upperBound - 1) }
     precondition(last.count == predicted.count, "extend: logits of slots without tokens")
     guard !last.isEmpty else { return nil }
     let rows = last.count == x.rows ? x : try x.gathered(at: Tensor(last, on: backend))

@@ -47,6 +47,31 @@ public struct Llama: Sendable {
     return try finish(x, in: graph)
   }
 
+  /// The same of some rows only, [R, C]: behind the last layer's attention nobody reads the others.
+  /// - Parameter kept: ascending; none where only keys and values are wanted.
+  public func hidden(_ ids: Tensor, _ layout: PackedLayout, rows kept: [Int32], in graph: Eager) throws(BackendError) -> Tensor {
+    let whole = kept.count == layout.rows
+    let inner = whole || layers.isEmpty ? layers.count : layers.count - 1
+    var x = try run(embed(ids, in: graph), layout, layers: 0..<inner, in: graph)
+    if inner < layers.count, let last = layers.last {
+      x = try last.enter(x, in: graph)
+      let heads = try last.attention.map { (attention) throws(BackendError) in
+        try attention.heads(x, layout, layer: last.index, in: graph)
+      }
+      guard !kept.isEmpty else { return x.rows(0..<0) }
+      let places = try Tensor(kept, on: backend)
+      x = try x.gathered(at: places)
+      x = try last.shortcut(x, last.attentionShortcut, in: graph)
+      if let attention = last.attention, let heads {
+        x = try attention.add(heads.gathered(at: places), to: x, layer: last.index, in: graph)
+      }
+      x = try last.feedForward(x, in: graph)
+    } else if !whole {
+      x = try x.gathered(at: Tensor(kept, on: backend))
+    }
+    return try finish(x, in: graph)
+  }
+
   /// Logits of every position of `sequences`, one [length, V] tensor each. For short texts: a text's logits are large.
   public func logits(_ sequences: [[Int32]]) throws(BackendError) -> [Tensor] {
     let layout = try PackedLayout(lengths: sequences.map(\.count), on: backend)

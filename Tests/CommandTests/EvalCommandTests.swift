@@ -109,7 +109,7 @@ struct EvalCommandTests {
       #expect(item.status == 2 || run.errors.split(separator: "\n").count == 1, "\(run.errors)")
     }
     let nothing = Subprocess.hoof(["eval", Example.model])
-    #expect(nothing.status == 2 && nothing.errors.contains("--perplexity FILE is missing"))
+    #expect(nothing.status == 2 && nothing.errors.contains("what to measure is missing"))
   }
 
   @Test("Ctrl-C ends a measurement with 130")

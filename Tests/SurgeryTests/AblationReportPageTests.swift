@@ -1,5 +1,6 @@
 import Glibc
 import JSON
+import Pages
 import Testing
 
 @testable import Surgery

@@ -5,11 +5,11 @@ import CPCRE2
 /// Unchecked: PCRE2's compiled code is not written to once `init` has finished.
 public final class TextPattern: @unchecked Sendable {
   public let source: String
-  private let code: OpaquePointer
+  let code: OpaquePointer
 
   private static let longest = 20_000
   /// Ways that are tried before a search is given up: an expression that backtracks for ever is a mistake in it.
-  private static let steps: UInt32 = 10_000_000
+  static let steps: UInt32 = 10_000_000
 
   /// Why an expression cannot be used.
   public struct Refusal: Error, Sendable, Equatable, CustomStringConvertible { public let description: String }
@@ -48,7 +48,7 @@ public final class TextPattern: @unchecked Sendable {
     throw Refusal(description: "the search was given up: \(TextPattern.message(found))")
   }
 
-  private static func message(_ code: Int32) -> String {
+  static func message(_ code: Int32) -> String {
     var message = [UInt8](repeating: 0, count: 256)
     pcre2_get_error_message_8(code, &message, message.count)
     return String(decoding: message.prefix { $0 != 0 }, as: UTF8.self)

@@ -1,3 +1,5 @@
+import Pages
+
 extension ComparisonTable {
   /// What the figures say, a sentence each.
   public var findings: [String] {

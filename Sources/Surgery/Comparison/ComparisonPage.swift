@@ -1,4 +1,5 @@
 import Formats
+import Pages
 
 /// A comparison as one HTML page that needs nothing but itself, in the look of the ablation report's.
 public enum ComparisonPage {
@@ -93,11 +94,8 @@ public enum ComparisonPage {
 
   /// What the ablation report's page has no use for.
   private static let css = """
-    :root { --s0: #0b64a8; --s1: #c95a05; --s2: #1a7f4b; --s3: #9b3fa5; --s4: #b3261e; --s5: #8a6d00; --s6: #0b7f88; --s7: #626b76 }
-    @media screen and (prefers-color-scheme: dark) {
-      :root { --s0: #5fb0f0; --s1: #f09a4a; --s2: #5cc68d; --s3: #d18be0; --s4: #ff8a80; --s5: #d9b84a; --s6: #55c9d2; --s7: #a8b1bc }
-    }
-    \((0..<ComparisonPlots.colours).map { ".s\($0) { fill: var(--s\($0)) } .trace.s\($0) { stroke: var(--s\($0)) }" }.joined(separator: "\n"))
+    \(PageStyle.series)
+    \((0..<PageStyle.seriesColours).map { ".trace.s\($0) { stroke: var(--s\($0)) }" }.joined(separator: "\n"))
     .trace { fill: none; stroke-opacity: .45; stroke-width: 1.2 } .base { fill: var(--ink) } .file { fill: var(--soft) }
     .front { fill: none; stroke: var(--ink); stroke-width: 1.2; stroke-dasharray: 1.5 3.5; stroke-linecap: round }
     .ring { fill: none; stroke: var(--ink); stroke-width: 1 } .comparison svg .tag { font-size: 11px } .comparison .error { stroke-opacity: .4 }

@@ -1,9 +1,9 @@
+import Pages
+
 /// The drawings of a comparison: what was lost against what was gained.
 struct ComparisonPlots {
   private let table: ComparisonTable
   private let strategies: [String]
-
-  static let colours = 8
 
   init(_ table: ComparisonTable) {
     self.table = table
@@ -60,7 +60,7 @@ struct ComparisonPlots {
       Scatter.Trace(points: indices.map { (across.value(table.rows[$0]), up.value(table.rows[$0])) }.sorted { $0.0 < $1.0 }, style: style)
     }
     let lines = strategies.enumerated().map { number, strategy in
-      trace(drawn.filter { ComparisonPlots.series(table.rows[$0]) == strategy }, "trace s\(number % ComparisonPlots.colours)")
+      trace(drawn.filter { ComparisonPlots.series(table.rows[$0]) == strategy }, "trace s\(number % PageStyle.seriesColours)")
     }
     let edge = members.isEmpty ? [] : [trace(drawn.filter(members.contains), "front")]
     return Scatter(
@@ -85,14 +85,14 @@ struct ComparisonPlots {
     guard let series = ComparisonPlots.series(row), let number = strategies.firstIndex(of: series) else {
       return (row.name == table.base.name ? "base" : "file", .circle)
     }
-    return ("s\(number % ComparisonPlots.colours)", Scatter.Mark.allCases[number % Scatter.Mark.allCases.count])
+    return ("s\(number % PageStyle.seriesColours)", Scatter.Mark.allCases[number % Scatter.Mark.allCases.count])
   }
 
   var legend: String {
     var entries = [("base", Scatter.Mark.circle, table.base.name)]
     if table.rows.dropFirst().contains(where: { ComparisonPlots.series($0) == nil }) { entries.append(("file", .circle, "from a file")) }
     for (number, strategy) in strategies.enumerated() {
-      entries.append(("s\(number % ComparisonPlots.colours)", Scatter.Mark.allCases[number % Scatter.Mark.allCases.count], strategy))
+      entries.append(("s\(number % PageStyle.seriesColours)", Scatter.Mark.allCases[number % Scatter.Mark.allCases.count], strategy))
     }
     return "<ul class=\"legend\">"
       + entries.map { "<li>\(Scatter.swatch($1, $0, title: $2))\(Markup.escaped($2))</li>" }.joined() + "</ul>"

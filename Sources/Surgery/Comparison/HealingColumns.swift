@@ -1,3 +1,5 @@
+import Pages
+
 /// The columns that a comparison has where cuts were healed, texts of another domain read, or texts written: those that were asked for.
 public struct HealingColumns {
   private let table: ComparisonTable

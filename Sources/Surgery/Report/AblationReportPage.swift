@@ -1,4 +1,5 @@
 import JSON
+import Pages
 
 /// An ablation report as one HTML page that needs nothing but itself: no script, no font, no picture from elsewhere.
 public enum AblationReportPage {

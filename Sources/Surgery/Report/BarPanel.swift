@@ -1,3 +1,5 @@
+import Pages
+
 /// Horizontal bars, one row a layer, depth running down the page: rows keep their height at any number of layers and any width of the
 /// window, and panels beside each other share their rows.
 struct BarPanel {

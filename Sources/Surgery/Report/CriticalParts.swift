@@ -1,4 +1,5 @@
 import JSON
+import Pages
 
 /// Parts that must never be removed, from the numbers of a report: without one of them, perplexity or KL explodes.
 enum CriticalParts {

@@ -1,3 +1,5 @@
+import Pages
+
 /// What must stay and what can go together, one sentence each with its evidence.
 struct CriticalSection {
   let data: ReportData

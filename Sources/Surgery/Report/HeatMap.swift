@@ -1,4 +1,5 @@
 import Glibc
+import Pages
 
 /// A layer × column map of KL on a logarithmic colour scale of nine steps, with the numbers in the cells where they fit.
 struct HeatMap {

@@ -1,4 +1,5 @@
 import Glibc
+import Pages
 
 /// Distributions of the MLP neurons' activations, layer by layer.
 struct NeuronSection {

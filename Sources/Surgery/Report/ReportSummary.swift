@@ -1,3 +1,5 @@
+import Pages
+
 /// What the numbers say, in sentences.
 struct ReportSummary {
   let data: ReportData

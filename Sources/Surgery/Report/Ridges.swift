@@ -1,3 +1,5 @@
+import Pages
+
 /// One small histogram a layer over a shared axis: where the layers' distributions lie, and how they move with depth.
 struct Ridges {
   let title: String

@@ -1,3 +1,5 @@
+import Pages
+
 extension Scatter {
   /// One proxy against the measured KL; every point carries its layer's number.
   init(proxy: String, layers: [ReportData.Layer], correlation: ReportData.Correlation?) {

@@ -1,3 +1,5 @@
+import Pages
+
 /// Points over two value axes, each with its label where there is room.
 struct Scatter {
   struct Scale {

@@ -1,4 +1,5 @@
 import JSON
+import Pages
 
 /// The course of a training run as one HTML page that needs nothing but itself, in the look of the ablation report's.
 public struct TrainingPage {

@@ -59,8 +59,10 @@ public struct TaskResult: Sendable, Equatable {
     (self.questions, self.metrics, self.definition) = (questions, metrics, definition)
   }
 
-  /// Questions that were asked.
-  public var asked: Int { metrics.first?.items.count ?? 0 }
+  /// Questions that were asked; a metric may leave some of them out.
+  public var asked: Int { metrics.map(\.items.count).max() ?? 0 }
+
+  public subscript(key: String) -> MetricResult? { metrics.first { $0.key == key } }
 }
 
 /// Tasks, and groups of groups, that are reported together: "mmlu" of "mmlu_stem" and others.

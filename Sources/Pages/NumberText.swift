@@ -1,9 +1,9 @@
 import Glibc
 
 /// Numbers as a figure shows them.
-enum NumberText {
+package enum NumberText {
   /// `digits` significant digits without an exponent where that is readable, 1.2×10⁻⁵ otherwise; "–" for what is not a number.
-  static func significant(_ value: Double?, _ digits: Int = 3) -> String {
+  package static func significant(_ value: Double?, _ digits: Int = 3) -> String {
     guard let value, value.isFinite else { return "–" }
     guard value != 0 else { return "0" }
     let size = value.magnitude
@@ -16,7 +16,7 @@ enum NumberText {
     return fixed(value, min(8, max(0, digits - 1 - power)))
   }
 
-  static func fixed(_ value: Double, _ places: Int) -> String {
+  package static func fixed(_ value: Double, _ places: Int) -> String {
     guard value.isFinite, value.magnitude < 1e9 else { return value.isFinite ? "\(value)" : "–" }
     let digits = String(UInt64((value.magnitude * pow(10, Double(places))).rounded()))
     let sign = value < 0 && digits.contains { $0 != "0" } ? "−" : ""
@@ -26,7 +26,7 @@ enum NumberText {
   }
 
   /// Few characters, for ticks: 0.001, 10⁻⁵, 2000.
-  static func tick(_ value: Double) -> String {
+  package static func tick(_ value: Double) -> String {
     let size = value.magnitude
     guard size.isFinite else { return "–" }
     guard size != 0 else { return "0" }
@@ -45,13 +45,13 @@ enum NumberText {
     return "\(front)10\(superscript(power))"
   }
 
-  static func percent(_ share: Double?) -> String {
+  package static func percent(_ share: Double?) -> String {
     guard let share, share.isFinite else { return "–" }
     return significant(share * 100, share >= 0.9995 || share == 0 ? 3 : share < 0.1 ? 2 : 3) + " %"
   }
 
   /// "1 654": groups of three with a thin space.
-  static func grouped(_ count: Int) -> String {
+  package static func grouped(_ count: Int) -> String {
     var digits = ""
     for (place, digit) in String(count.magnitude).reversed().enumerated() {
       if place > 0, place % 3 == 0 { digits.append("\u{202F}") }
@@ -60,7 +60,7 @@ enum NumberText {
     return (count < 0 ? "−" : "") + String(digits.reversed())
   }
 
-  static func seconds(_ seconds: Double) -> String {
+  package static func seconds(_ seconds: Double) -> String {
     guard seconds.isFinite, seconds >= 0, seconds < 1e9 else { return "–" }
     if seconds < 60 { return significant(seconds, seconds < 10 ? 2 : 3) + " s" }
     let whole = Int(seconds.rounded())

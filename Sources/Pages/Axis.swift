@@ -1,10 +1,10 @@
 import Glibc
 
 /// A value axis with round ticks; logarithmic when the values span more than two decades.
-struct Axis {
-  let lower: Double, upper: Double
-  let isLog: Bool
-  let ticks: [Double]
+package struct Axis {
+  package let lower: Double, upper: Double
+  package let isLog: Bool
+  package let ticks: [Double]
 
   /// Values further below the largest than this are drawn at the axis' end: nothing to see there but rounding.
   private static let greatestDecades = 6.0
@@ -13,7 +13,7 @@ struct Axis {
   private static let greatestMagnitude = 1e150
 
   /// `fromZero`: bars need their foot at zero unless the axis is logarithmic. `logBeyond`: the ratio from which it is.
-  init(_ values: [Double], fromZero: Bool = true, logBeyond: Double = 100, ticks wanted: Int = 4) {
+  package init(_ values: [Double], fromZero: Bool = true, logBeyond: Double = 100, ticks wanted: Int = 4) {
     let finite = values.filter { $0.magnitude < Axis.greatestMagnitude }.map { $0.magnitude < 1 / Axis.greatestMagnitude ? 0 : $0 }
     let top = finite.max() ?? 1
     let positive = finite.filter { $0 > 0 }
@@ -55,7 +55,7 @@ struct Axis {
   }
 
   /// 0 at the lower end, 1 at the upper; values outside are drawn at the ends.
-  func position(_ value: Double) -> Double {
+  package func position(_ value: Double) -> Double {
     let share = isLog ? log10(max(value, lower) / lower) / log10(upper / lower) : (value - lower) / (upper - lower)
     return share.isFinite ? min(1, max(0, share)) : 0
   }

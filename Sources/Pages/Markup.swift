@@ -1,6 +1,6 @@
 /// HTML and SVG text. Every string from a report passes through `escaped`.
-enum Markup {
-  static func escaped(_ text: String) -> String {
+package enum Markup {
+  package static func escaped(_ text: String) -> String {
     var out = ""
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -18,7 +18,7 @@ enum Markup {
   }
 
   /// A data table; the first column is the row's heading. `marked` rows are emphasised.
-  static func table(caption: String, head: [String], rows: [[String]], marked: Set<Int> = []) -> String {
+  package static func table(caption: String, head: [String], rows: [[String]], marked: Set<Int> = []) -> String {
     var out =
       "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"\(escaped(caption))\"><table><caption>\(escaped(caption))</caption><thead><tr>"
     for cell in head { out += "<th scope=\"col\">\(escaped(cell))</th>" }
@@ -34,12 +34,12 @@ enum Markup {
   }
 
   /// A table behind a disclosure: the alternative to a figure for who cannot see it.
-  static func folded(_ label: String, _ content: String) -> String {
+  package static func folded(_ label: String, _ content: String) -> String {
     "<details><summary>\(escaped(label))</summary>\(content)</details>"
   }
 
   /// A whole page: no script, no font, no picture from elsewhere. `facts` without a value are left out; `style` comes behind `PageStyle`.
-  static func page(
+  package static func page(
     title: String, note: String, facts: [(String, String?)], style: String = "", main: String, footer: String
   ) -> String {
     let known = facts.compactMap { label, value in value.flatMap { $0.isEmpty ? nil : (label, $0) } }
@@ -64,14 +64,14 @@ enum Markup {
   }
 
   /// A file's or folder's own name; "a model" where there is none.
-  static func modelName(_ path: String?) -> String { path?.split(separator: "/").last.map(String.init) ?? "a model" }
+  package static func modelName(_ path: String?) -> String { path?.split(separator: "/").last.map(String.init) ?? "a model" }
 
   /// What the numbers of a page say, in sentences.
-  static func summary(_ sentences: [String]) -> String {
+  package static func summary(_ sentences: [String]) -> String {
     sentences.isEmpty ? "" : "<ul class=\"summary\">" + sentences.map { "<li>\(escaped($0))</li>" }.joined() + "</ul>"
   }
 
-  static func section(_ id: String, _ title: String, note: String, _ content: String) -> String {
+  package static func section(_ id: String, _ title: String, note: String, _ content: String) -> String {
     """
     <section aria-labelledby="\(id)"><h2 id="\(id)">\(escaped(title))</h2><p class="note">\(escaped(note))</p>
     \(content)
@@ -82,39 +82,39 @@ enum Markup {
 }
 
 /// A drawing in pixels at natural size; it shrinks with its column, never grows.
-struct Drawing {
-  let width: Double, height: Double
-  let label: String
-  private(set) var body = ""
+package struct Drawing {
+  package let width: Double, height: Double
+  package let label: String
+  package private(set) var body = ""
 
-  init(width: Double, height: Double, label: String) {
+  package init(width: Double, height: Double, label: String) {
     self.width = width
     self.height = height
     self.label = label
   }
 
-  mutating func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ style: String) {
+  package mutating func line(_ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double, _ style: String) {
     body += "<line class=\"\(style)\" x1=\"\(x1.px)\" y1=\"\(y1.px)\" x2=\"\(x2.px)\" y2=\"\(y2.px)\"/>"
   }
-  mutating func rect(_ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String, title: String? = nil) {
+  package mutating func rect(_ x: Double, _ y: Double, _ width: Double, _ height: Double, _ style: String, title: String? = nil) {
     let open = "<rect class=\"\(style)\" x=\"\(x.px)\" y=\"\(y.px)\" width=\"\(max(0, width).px)\" height=\"\(max(0, height).px)\""
     body += title.map { "\(open)><title>\(Markup.escaped($0))</title></rect>" } ?? "\(open)/>"
   }
-  mutating func circle(_ x: Double, _ y: Double, _ radius: Double, _ style: String, title: String) {
+  package mutating func circle(_ x: Double, _ y: Double, _ radius: Double, _ style: String, title: String) {
     body += "<circle class=\"\(style)\" cx=\"\(x.px)\" cy=\"\(y.px)\" r=\"\(radius.px)\"><title>\(Markup.escaped(title))</title></circle>"
   }
-  mutating func text(_ content: String, _ x: Double, _ y: Double, _ style: String = "", anchor: String = "start") {
+  package mutating func text(_ content: String, _ x: Double, _ y: Double, _ style: String = "", anchor: String = "start") {
     let position = anchor == "start" ? "" : " text-anchor=\"\(anchor)\""
     body += "<text class=\"\(style)\" x=\"\(x.px)\" y=\"\(y.px)\"\(position)>\(Markup.escaped(content))</text>"
   }
-  mutating func path(_ data: String, _ style: String, title: String? = nil) {
+  package mutating func path(_ data: String, _ style: String, title: String? = nil) {
     body +=
       title.map { "<path class=\"\(style)\" d=\"\(data)\"><title>\(Markup.escaped($0))</title></path>" }
       ?? "<path class=\"\(style)\" d=\"\(data)\"/>"
   }
 
   /// `fixed` keeps the natural size, for drawings that scroll instead of shrinking.
-  func svg(fixed: Bool = false) -> String {
+  package func svg(fixed: Bool = false) -> String {
     let style = fixed ? " class=\"fixed\"" : ""
     return "<svg\(style) role=\"img\" aria-label=\"\(Markup.escaped(label))\" viewBox=\"0 0 \(width.px) \(height.px)\" "
       + "width=\"\(width.px)\" height=\"\(height.px)\">\(body)</svg>"
@@ -123,7 +123,7 @@ struct Drawing {
 
 extension Double {
   /// A coordinate with one decimal.
-  var px: String {
+  package var px: String {
     let text = NumberText.fixed(self.isFinite ? self : 0, 1)
     return (text.hasSuffix(".0") ? String(text.dropLast(2)) : text).replacingMinus
   }

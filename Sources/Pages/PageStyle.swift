@@ -1,6 +1,6 @@
 /// The page's whole style: one palette for light, one for dark; print uses the light one.
-enum PageStyle {
-  static let css = """
+package enum PageStyle {
+  package static let css = """
     :root { color-scheme: light dark; --paper: #fff; --ink: #1b2330; --soft: #5b6675; --rule: #dfe4ea; --grid: #e9edf1; --panel: #f6f8fa;
       --kl: #0b64a8; --proxy: #7d8a99; --attention: #0b64a8; --mlp: #c95a05; --drop: #b3261e; --error: #1b2330; --ridge: #6f93b8; --link: #0b64a8;
       --h0: #f2f6fb; --h1: #dde9f5; --h2: #c3d9ec; --h3: #a1c5e1; --h4: #78aad2; --h5: #4f8dc0; --h6: #2f70aa; --h7: #17528b; --h8: #083569; --low: #14202e; --high: #fff; }
@@ -49,8 +49,19 @@ enum PageStyle {
     @media print { body { max-width: none; padding: 0; font-size: 11pt } section, svg { break-inside: avoid } .scroll { overflow: visible } svg.fixed { max-width: 100% } }
     """
 
+  package static let seriesColours = 8
+
+  /// Colours of things that are compared: `s0` to `s7`, for who draws any.
+  package static let series = """
+    :root { --s0: #0b64a8; --s1: #c95a05; --s2: #1a7f4b; --s3: #9b3fa5; --s4: #b3261e; --s5: #8a6d00; --s6: #0b7f88; --s7: #626b76 }
+    @media screen and (prefers-color-scheme: dark) {
+      :root { --s0: #5fb0f0; --s1: #f09a4a; --s2: #5cc68d; --s3: #d18be0; --s4: #ff8a80; --s5: #d9b84a; --s6: #55c9d2; --s7: #a8b1bc }
+    }
+    \((0..<seriesColours).map { ".s\($0) { fill: var(--s\($0)) }" }.joined(separator: " "))
+    """
+
   /// Fills that stay apart without colour; defined once, used by every drawing.
-  static let patterns = """
+  package static let patterns = """
     <svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs>
     <pattern id="hatch-mlp" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="5" height="5" fill="var(--paper)"/><rect width="2.6" height="5" fill="var(--mlp)"/></pattern>
     <pattern id="hatch-drop" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(-45)"><rect width="5" height="5" fill="var(--paper)"/><rect width="2" height="5" fill="var(--drop)"/></pattern>

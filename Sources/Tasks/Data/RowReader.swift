@@ -1,0 +1,154 @@
+import Evaluation
+import Formats
+import JSON
+
+/// What the templates make of one row, and what is wrong with it.
+struct RowReader {
+  private let rows: RowSet
+  /// nil for an example that the definition holds.
+  private let index: Int?
+  private let scope: TemplateScope
+  let templates: QuestionTemplates
+
+  init(_ rows: RowSet, _ index: Int?, _ row: JSON.Object, templates: QuestionTemplates) {
+    (self.rows, self.index, self.templates) = (rows, index, templates)
+    scope = rows.scope(row)
+  }
+
+  func error(_ field: String, _ reason: String) -> FormatError {
+    guard let index else { return FormatError(rows.definition.path, "\(rows.definition.name).fewshot_config.samples: \(field)", reason) }
+    return rows.error(index, field, reason)
+  }
+
+  func value(_ value: RowValue) throws(FormatError) -> (value: JSON, isField: Bool) {
+    do throws(TemplateError) { return try value.value(scope) } catch {
+      guard let index else { throw self.error(value.key, error.description) }
+      throw rows.error(index, value.key, error)
+    }
+  }
+
+  func text(_ value: RowValue) throws(FormatError) -> String { try self.value(value).value.pythonText }
+
+  func question() throws(FormatError) -> String {
+    guard let text = templates.text else { return "" }
+    let value = try value(text).value
+    guard !value.isNull else { throw error(name(text), "is null") }
+    return value.pythonText
+  }
+
+  /// What an error calls a value: its field, or the key of the template.
+  private func name(_ value: RowValue) -> String { scope.row[value.template.source] == nil ? value.key : value.template.source }
+
+  func choices() throws(FormatError) -> [String] {
+    let (texts, field): ([String], String)
+    switch templates.choices {
+    case nil: return []
+    case .fixed(let choices): (texts, field) = (choices, "doc_to_choice")
+    case .row(let list):
+      let value = try value(list).value
+      guard let elements = value.array else { throw error(name(list), "must be a list of choices, not \(value.kind)") }
+      (texts, field) = (elements.map(\.pythonText), name(list))
+    case .each(let list, let element):
+      let value = try value(list).value
+      guard let elements = value.array else { throw error(name(list), "must be a list of choices, not \(value.kind)") }
+      var made: [String] = []
+      for it in elements {
+        var scope = scope
+        scope.locals["it"] = it
+        do throws(TemplateError) { made.append(try element.text(scope)) } catch { throw self.error(name(list), error.description) }
+      }
+      (texts, field) = (made, name(list))
+    }
+    guard !texts.isEmpty else { throw error(field, "holds no choices") }
+    if let empty = texts.firstIndex(of: "") { throw error(field, "choice \(empty + 1) is empty") }
+    return texts
+  }
+
+  /// The right choices as the definition's target says them.
+  func gold(of choices: [String]) throws(FormatError) -> [Int] {
+    switch templates.target {
+    case .fixed(let value): return try gold(of: choices, value, isField: true, named: "doc_to_target")
+    case .row(let target):
+      let (value, isField) = try value(target)
+      return try gold(of: choices, value, isField: isField, named: name(target))
+    }
+  }
+
+  func gold(of choices: [String], _ value: JSON) throws(FormatError) -> [Int] {
+    try gold(of: choices, value, isField: false, named: "doc_to_text")
+  }
+
+  private func gold(of choices: [String], _ value: JSON, isField: Bool, named name: String) throws(FormatError) -> [Int] {
+    switch value {
+    case .array(let elements):
+      guard !elements.isEmpty else { throw error(name, "names no right answer") }
+      var gold: [Int] = []
+      for element in elements { gold += try self.gold(of: choices, element, isField: isField, named: name) }
+      return gold
+    case .bool(let isTrue): return try gold(of: choices, .int(isTrue ? 1 : 0), isField: isField, named: name)
+    case .string(let text):
+      // A template's digits are a number, as in the harness; a field's may be a choice.
+      let place = choices.firstIndex { PythonText.isSame($0, text) }
+      if let place, isField || Int(text) == nil { return [place] }
+      if let index = Int(text) { return try gold(of: choices, .int(index), isField: isField, named: name) }
+      if let place { return [place] }
+      throw error(
+        name,
+        text.isEmpty
+          ? "is empty: this row does not say which answer is right" : "'\(text.prefix(60))' is none of the \(choices.count) choices")
+    default:
+      guard let index = value.int else { throw error(name, "must be the number of a choice or its text, not \(value.kind)") }
+      guard choices.indices.contains(index) else {
+        throw error(
+          name,
+          index == -1
+            ? "is -1: this row does not say which answer is right" : "\(index) is no choice; there are \(choices.count), counted from 0")
+      }
+      return [index]
+    }
+  }
+
+  /// The right answer as text.
+  /// - Parameter choices: what a number counts; nil where the target is a text.
+  func answer(choices: [String]?) throws(FormatError) -> String {
+    if let choices {
+      let (value, isField, name) = try target()
+      // A text is taken as it is, so that an answer in words may stand where letters are the choices.
+      if case .string(let text) = value, !text.isEmpty,
+        Int(text) == nil || isField && choices.contains(where: { PythonText.isSame($0, text) })
+      {
+        return text
+      }
+      return choices[try gold(of: choices, value, isField: isField, named: name)[0]]
+    }
+    return try answers()[0]
+  }
+
+  /// All right answers.
+  func answers() throws(FormatError) -> [String] {
+    let (value, _, name) = try target()
+    guard !value.isNull else { throw error(name, "is null: there is no answer") }
+    if templates.choices != nil, rows.definition.output == .generate {
+      let choices = try choices()
+      return try gold(of: choices, value, isField: false, named: name).map { choices[$0] }
+    }
+    let answers = value.array.map { $0.map(\.pythonText) } ?? [value.pythonText]
+    guard let first = answers.first, !first.isEmpty else { throw error(name, "is empty: there is no answer") }
+    return answers
+  }
+
+  private func target() throws(FormatError) -> (JSON, isField: Bool, name: String) {
+    switch templates.target {
+    case .fixed(let value): return (value, true, "doc_to_target")
+    case .row(let target):
+      let (value, isField) = try value(target)
+      return (value, isField, name(target))
+    }
+  }
+
+  /// Whether neither text has white space where they meet.
+  static func needsDelimiter(_ text: String, _ next: String) -> Bool {
+    guard let last = text.unicodeScalars.last, let first = next.unicodeScalars.first else { return false }
+    return !last.isPythonSpace && !first.isPythonSpace
+  }
+}

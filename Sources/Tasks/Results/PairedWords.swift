@@ -1,0 +1,83 @@
+import Pages
+
+/// Paired figures as people read them.
+enum PairedWords {
+  /// Four places, as the harness prints shares; four digits of anything else.
+  static func figure(_ value: Double, isShare: Bool) -> String {
+    isShare && value.magnitude < 10 ? NumberText.fixed(value, 4) : NumberText.significant(value, 5)
+  }
+
+  static func signed(_ value: Double, isShare: Bool) -> String {
+    let text = figure(value, isShare: isShare)
+    return value > 0 ? "+" + text : text
+  }
+
+  static func interval(_ pair: PairedDifference, isShare: Bool) -> String {
+    guard let interval = pair.interval else { return "" }
+    return "[\(signed(interval.lowerBound, isShare: isShare)), \(signed(interval.upperBound, isShare: isShare))]"
+  }
+
+  static func probability(_ pair: PairedDifference) -> String {
+    let p = pair.adjustedPValue ?? pair.pValue
+    return p < 0.0001 ? "<0.0001" : NumberText.fixed(p, 4)
+  }
+
+  static func retained(_ pair: PairedDifference) -> String {
+    pair.retained.map { $0 < 9.9995 ? NumberText.fixed(100 * $0, 1) + " %" : NumberText.significant(100 * $0) + " %" } ?? "–"
+  }
+
+  static func divergence(_ row: TaskPairing.Row) -> String { row.divergence.map { NumberText.significant($0.mean) } ?? "" }
+
+  /// One word or two: the legend has the sentence.
+  static func verdict(_ pair: PairedDifference) -> String { pair.verdict == .noEvidenceOfHarm ? "no evidence" : pair.verdict.rawValue }
+
+  /// "acc", "exact_match strict-match"
+  static func metric(_ key: String) -> String {
+    let parts = key.split(separator: ",", maxSplits: 1)
+    return parts.count == 2 && parts[1] != "none" ? "\(parts[0]) \(parts[1])" : String(parts.first ?? "")
+  }
+
+  static let legend =
+    "Lost, won: questions that the cut answers worse, and better, than the base. p: exact sign test over them (McNemar's where answers are right "
+    + "or wrong), Holm-corrected over the tasks of a group. Interval: 95 %, paired bootstrap. KL(base ‖ cut): mean over the scored positions, nats. "
+    + "Kept: cut / base, or base / cut where less is better. No evidence: no evidence of harm at this sample size (p ≥ 0.05)."
+
+  /// A sentence each for what is in no group: its main metric.
+  static func findings(_ pairing: TaskPairing) -> [String] {
+    pairing.rows.filter { $0.depth == 0 }.compactMap { row in
+      guard let pair = row.differences.first, let isShare = row.areShares.first else { return nil }
+      return sentence(row, pair, isShare) + subjects(of: row, in: pairing)
+    }
+  }
+
+  private static func sentence(_ row: TaskPairing.Row, _ pair: PairedDifference, _ isShare: Bool) -> String {
+    let name = "\(row.alias) (\(metric(pair.metric)))"
+    let change = "\(figure(pair.base, isShare: isShare)) → \(figure(pair.cut, isShare: isShare))"
+    let interval = interval(pair, isShare: isShare)
+    let flips =
+      "\(NumberText.grouped(pair.lost)) of \(NumberText.grouped(pair.questions)) questions lost, \(NumberText.grouped(pair.won)) won"
+    let figures = "\(change), difference \(signed(pair.difference, isShare: isShare))\(interval.isEmpty ? "" : " " + interval)"
+    switch pair.verdict {
+    case .lost: return "\(name): lost, \(figures); \(flips)."
+    case .gained: return "\(name): gained, \(figures); \(flips)."
+    case .mixed: return "\(name): mixed, \(figures), though \(flips)."
+    case .noEvidenceOfHarm:
+      let power =
+        pair.smallestLoss.map { "a loss of \(figure($0, isShare: isShare)) would have shown four times of five" }
+        ?? "too few questions to show any loss"
+      return "\(name): no evidence of harm at this sample size, \(figures); \(flips); \(power)."
+    }
+  }
+
+  /// How many tasks of a group lost, and which.
+  private static func subjects(of row: TaskPairing.Row, in pairing: TaskPairing) -> String {
+    guard row.isGroup, let start = pairing.rows.firstIndex(where: { $0.name == row.name }), let key = row.differences.first?.metric else {
+      return ""
+    }
+    let tasks = pairing.rows[(start + 1)...].prefix { $0.depth > row.depth }.filter { !$0.isGroup }
+    let lost = tasks.filter { task in task.differences.contains { $0.metric == key && $0.verdict == .lost } }.map(\.alias)
+    guard tasks.count > 1 else { return "" }
+    let names = lost.isEmpty ? "" : " (\(lost.prefix(6).joined(separator: ", "))\(lost.count > 6 ? ", …" : ""))"
+    return " Of its \(tasks.count) tasks \(lost.count == 0 ? "none" : "\(lost.count)") lost by itself\(names)."
+  }
+}

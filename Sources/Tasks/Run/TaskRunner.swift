@@ -1,0 +1,238 @@
+import Evaluation
+import Formats
+import JSON
+import TensorCore
+import Tokenization
+import Transformer
+
+/// A model that is examined.
+public struct Examinee: Sendable {
+  public var model: Llama
+  /// The same for all models of one runner, so that they read the same tokens.
+  public var encoder: RequestEncoder
+  /// Tokens that end what it writes.
+  public var ends: Set<Int32>
+
+  public init(model: Llama, encoder: RequestEncoder, ends: Set<Int32>) { (self.model, self.encoder, self.ends) = (model, encoder, ends) }
+}
+
+/// A question that cannot be put, or an answer that cannot be judged.
+public struct TaskRunError: Error, Sendable, CustomStringConvertible { public let description: String }
+
+/// What a model scored in a task, and how far what it predicts is from the first model.
+public struct TaskOutcome: Sendable {
+  public var result: TaskResult
+  /// Mean KL(first ‖ this), nats, over `positions` scored positions, each once; nil for the first model, and for written answers.
+  public var divergence: Double?
+  public var positions: Int
+}
+
+/// Puts the questions of tasks to one model, or to two at once that are compared. Questions come and go in portions: what stays of one is its
+/// figures.
+public struct TaskRunner {
+  public struct Options: Sendable {
+    /// Examples in front of each question; nil for what the task says.
+    public var shots: Int?
+    /// Only so many questions of each task.
+    public var limit: Int?
+    /// Of the choice of examples.
+    public var seed: UInt32 = 1234
+    /// Resamples of bootstrapped standard errors.
+    public var draws = Aggregation.harnessDraws
+    public init() {}
+  }
+
+  public enum Event: Sendable {
+    /// So many questions, or parts of one, are done.
+    case questions(Double)
+    case note(String)
+    /// The share of a bootstrap that is done.
+    case resampling(Double)
+  }
+
+  /// A question with all models' answers and figures (`QuestionMetrics.metrics`), in order.
+  public struct Record {
+    public var index: Int
+    public var row: JSON
+    public var question: Question
+    public var answers: [ModelAnswer]
+    public var values: [[Double]]
+  }
+
+  public let examinees: [Examinee]
+  public let options: Options
+  private var scorer: ContinuationScorer
+
+  private static let portion = 512
+
+  public init(_ examinees: [Examinee], options: Options = Options()) {
+    (self.examinees, self.options) = (examinees, options)
+    scorer = ContinuationScorer(examinees.map(\.model))
+  }
+
+  /// How many questions a task is asked.
+  public func asked(_ task: TaskData) -> Int { min(options.limit ?? task.count, task.count) }
+
+  public func shots(_ task: TaskData) -> Int { options.shots ?? task.definition.shots ?? 0 }
+
+  /// One outcome for each examinee.
+  /// - Parameters:
+  ///   - caches: of each examinee's answers; nil keeps none.
+  ///   - record: sees every question.
+  /// - Throws: `FormatError`, `TaskRunError`, `BackendError`, `EvaluationError`, or what the closures throw.
+  public mutating func run(
+    _ task: TaskData, caches: [AnswerCache?], monitor: (Event) throws -> Void, record: (Record) throws -> Void = { _ in }
+  ) throws -> [TaskOutcome] {
+    precondition(caches.count == examinees.count, "runner: \(caches.count) caches for \(examinees.count) models")
+    let figures = QuestionMetrics(task.definition)
+    let asked = asked(task)
+    var values = Array(repeating: Array(repeating: [Double](), count: figures.metrics.count), count: examinees.count)
+    var weights = Array(repeating: [Double](), count: figures.metrics.count)
+    var divergence = Array(repeating: (sum: 0.0, positions: 0), count: examinees.count)
+    var sampler = FewShotSampler(task, count: shots(task), seed: options.seed)
+
+    for start in stride(from: 0, to: asked, by: TaskRunner.portion) {
+      let portion = start..<min(start + TaskRunner.portion, asked)
+      var questions: [Question] = []
+      for index in portion { questions.append(try task.question(index, examples: sampler.next(for: index))) }
+      let answers = try answers(to: questions, portion, task, caches, monitor)
+      for (offset, question) in questions.enumerated() {
+        var found: [[Double]] = []
+        for model in examinees.indices {
+          let answer = answers[model][offset]
+          let figure = try judge(figures, answer, question, task, portion.lowerBound + offset)
+          for (metric, value) in figure.enumerated() {
+            values[model][metric].append(value.value)
+            if model == 0 { weights[metric].append(value.weight) }
+          }
+          divergence[model].sum += answer.divergence
+          divergence[model].positions += answer.positions
+          found.append(figure.map(\.value))
+        }
+        let index = portion.lowerBound + offset
+        try record(
+          Record(index: index, row: task.row(index), question: question, answers: answers.map { $0[offset] }, values: found))
+      }
+    }
+    return try examinees.indices.map { model in
+      caches[model]?.finish()
+      let result = try result(task, figures, values[model], weights, monitor)
+      let isCompared = model > 0 && task.definition.output != .generate && divergence[model].positions > 0
+      return TaskOutcome(
+        result: result, divergence: isCompared ? divergence[model].sum / Double(divergence[model].positions) : nil,
+        positions: divergence[model].positions)
+    }
+  }
+
+  private func result(
+    _ task: TaskData, _ figures: QuestionMetrics, _ values: [[Double]], _ weights: [[Double]], _ monitor: (Event) throws -> Void
+  ) throws -> TaskResult {
+    let metrics = try figures.metrics.enumerated().map { index, metric in
+      try MetricResult(
+        measuring: metric.name, filter: metric.filter, aggregation: metric.aggregation, isHigherBetter: metric.isHigherBetter,
+        items: values[index], weights: metric.aggregation.isWeighted ? weights[index] : nil, draws: options.draws
+      ) { share in try monitor(.resampling(share)) }
+    }
+    return TaskResult(
+      name: task.definition.name, alias: task.definition.alias, version: task.definition.version, shots: shots(task),
+      questions: task.count, metrics: metrics, definition: task.definition.source.text())
+  }
+
+  private func judge(
+    _ figures: QuestionMetrics, _ answer: ModelAnswer, _ question: Question, _ task: TaskData, _ index: Int
+  ) throws -> [(value: Double, weight: Double)] {
+    guard answer.logLikelihoods.allSatisfy(\.isFinite) else {
+      throw TaskRunError(description: "the model's losses are not numbers: its weights overflow; check the file it was made from")
+    }
+    do throws(TextPattern.Refusal) { return try figures.values(answer, to: question) } catch {
+      throw TaskRunError(description: "\(task.place(of: index)): the answer cannot be judged: \(error)")
+    }
+  }
+
+  /// By examinee and question: those that a cache has, and others computed and kept.
+  private mutating func answers(
+    to questions: [Question], _ portion: Range<Int>, _ task: TaskData, _ caches: [AnswerCache?], _ monitor: (Event) throws -> Void
+  ) throws -> [[ModelAnswer]] {
+    // Models that are compared answer together: positions are the same, and counted once.
+    let known = caches.map { $0?.found ?? 0 }.min() ?? 0
+    let split = min(max(portion.lowerBound, known), portion.upperBound)
+    var answers = examinees.indices.map { model in (portion.lowerBound..<split).map { caches[model]!.answer($0)! } }
+    try monitor(.questions(Double(split - portion.lowerBound)))
+    guard split < portion.upperBound else { return answers }
+    let open = Array(questions.dropFirst(split - portion.lowerBound))
+    let found =
+      task.definition.output == .generate
+      ? try writtenAnswers(to: open, task, monitor) : try scoredAnswers(to: open, from: split, task, monitor)
+    for model in examinees.indices {
+      // Each cache gets what it has not.
+      let has = max(caches[model]?.found ?? 0, split)
+      caches[model]?.append(Array(found[model].dropFirst(min(has - split, found[model].count))))
+      answers[model] += found[model]
+    }
+    return answers
+  }
+
+  private func writtenAnswers(
+    to questions: [Question], _ task: TaskData, _ monitor: (Event) throws -> Void
+  ) throws -> [[ModelAnswer]] {
+    try examinees.map { examinee in
+      let writer = AnswerWriter(examinee.model, examinee.encoder, ends: examinee.ends)
+      do {
+        return try writer.answers(
+          to: questions.map { $0.contexts[0] }, stops: task.definition.until, limit: task.definition.maxNewTokens
+        ) { event in
+          switch event {
+          case .requests(let count): try monitor(.questions(Double(count) / Double(examinees.count)))
+          case .note(let note): try monitor(.note(note))
+          }
+        }.map { ModelAnswer(text: $0) }
+      } catch let error as AnswerWriter.Refusal { throw TaskRunError(description: "\(task.definition.name): \(error)") }
+    }
+  }
+
+  private mutating func scoredAnswers(
+    to questions: [Question], from first: Int, _ task: TaskData, _ monitor: (Event) throws -> Void
+  ) throws -> [[ModelAnswer]] {
+    var requests: [ScoringRequest] = []
+    // Requests behind those of each question.
+    var ends: [Int] = []
+    for (offset, question) in questions.enumerated() {
+      do throws(RequestEncoder.Refusal) { requests += try self.requests(question, task.definition.output) } catch {
+        throw TaskRunError(description: "\(task.place(of: first + offset)): \(error)")
+      }
+      ends.append(requests.count)
+    }
+    let perRequest = Double(questions.count) / Double(requests.count)
+    let scores = try scorer.scores(of: requests) { event in
+      switch event {
+      case .requests(let count): try monitor(.questions(Double(count) * perRequest))
+      case .note(let note): try monitor(.note(note))
+      }
+    }
+    return scores.map { scores in
+      zip([0] + ends, ends).map { start, end in
+        let own = scores[start..<end]
+        let (divergence, positions) = (own.reduce(0) { $0 + $1.divergence }, own.reduce(0) { $0 + $1.positions })
+        if task.definition.output == .rolling {
+          return ModelAnswer(
+            logLikelihoods: [own.reduce(0) { $0 + $1.logLikelihood }], greedy: [own.allSatisfy(\.isGreedy)], divergence: divergence,
+            positions: positions)
+        }
+        return ModelAnswer(
+          logLikelihoods: own.map(\.logLikelihood), greedy: own.map(\.isGreedy), divergence: divergence, positions: positions)
+      }
+    }
+  }
+
+  private func requests(_ question: Question, _ output: TaskDefinition.Output) throws(RequestEncoder.Refusal) -> [ScoringRequest] {
+    let encoder = examinees[0].encoder
+    if output == .rolling { return try encoder.windows(of: question.reference) }
+    var requests: [ScoringRequest] = []
+    for index in 0..<max(question.contexts.count, question.continuations.count) {
+      let context = question.contexts[question.contexts.count == 1 ? 0 : index]
+      let continuation = question.continuations[question.continuations.count == 1 ? 0 : index]
+      requests.append(try encoder.request(context: context, continuation: continuation))
+    }
+    return requests
+  }
+}

@@ -1,0 +1,112 @@
+import Dispatch
+import TensorCore
+
+/// The answers of two models to the same questions.
+struct QuestionPairs {
+  struct Counts: Equatable {
+    var questions: Int, lost: Int, won: Int
+    /// nil where answers are not simply right or wrong
+    var bothRight: Int?, bothWrong: Int?
+
+    static func + (a: Counts, b: Counts) -> Counts {
+      func sum(_ a: Int?, _ b: Int?) -> Int? { a.flatMap { a in b.map { a + $0 } } }
+      return Counts(
+        questions: a.questions + b.questions, lost: a.lost + b.lost, won: a.won + b.won, bothRight: sum(a.bothRight, b.bothRight),
+        bothWrong: sum(a.bothWrong, b.bothWrong))
+    }
+  }
+
+  let counts: Counts
+  private let base: MetricResult, cut: MetricResult
+
+  /// nil for figures that do not belong together
+  init?(base: MetricResult, cut: MetricResult) {
+    guard base.key == cut.key, base.aggregation == cut.aggregation, base.isHigherBetter == cut.isHigherBetter,
+      base.items.count == cut.items.count, base.weights == cut.weights, !base.items.isEmpty
+    else { return nil }
+    (self.base, self.cut) = (base, cut)
+    let isBinary = base.isBinary && cut.isBinary
+    let right = base.isHigherBetter ? 1.0 : 0
+    var (less, more, bothRight) = (0, 0, 0)
+    for (a, b) in zip(base.items, cut.items) {
+      if b < a { less += 1 } else if b > a { more += 1 } else if a == right { bothRight += 1 }
+    }
+    let (lost, won) = base.isLargerItemBetter ? (less, more) : (more, less)
+    let count = base.items.count
+    counts = Counts(
+      questions: count, lost: lost, won: won, bothRight: isBinary ? bothRight : nil,
+      bothWrong: isBinary ? count - lost - won - bothRight : nil)
+  }
+
+  /// Net change of right answers, in the direction of the metric: what lost means.
+  private var flips: FlipDistribution? {
+    guard counts.bothRight != nil else { return nil }
+    let (less, more) = base.isHigherBetter ? (counts.lost, counts.won) : (counts.won, counts.lost)
+    return FlipDistribution(questions: counts.questions, lost: less, won: more)
+  }
+
+  /// How the difference of the figures comes out in other samples of questions.
+  func spread(seed: UInt64) -> BootstrapSpread {
+    guard let flips else { return BootstrapSpread(resampledDifferences(PairedDifference.resamples, seed: seed)) }
+    let n = Double(counts.questions)
+    let (changed, net) = (Double(counts.lost + counts.won) / n, Double(counts.won - counts.lost) / n)
+    return BootstrapSpread(
+      interval: Double(flips.quantile(BootstrapSpread.lower)) / n...Double(flips.quantile(BootstrapSpread.upper)) / n,
+      standardError: ((changed - net * net) / n).squareRoot())
+  }
+
+  /// The difference in each of so many resamples of the questions (Efron 1979); both models answer the same ones.
+  func resampledDifferences(_ count: Int, seed: UInt64) -> [Double] {
+    if let flips {
+      var random = SplitMix64(seed: seed)
+      return (0..<count).map { _ in Double(flips.draw(&random)) / Double(counts.questions) }
+    }
+    var differences = [Double](repeating: 0, count: count)
+    let questions = base.items.count
+    let weights = base.aggregation.isWeighted ? base.weights ?? [] : []
+    // Beside each other in memory: a draw touches one line.
+    let rows = (0..<questions).map { SIMD4(base.items[$0], cut.items[$0], weights.isEmpty ? 1 : weights[$0], 0) }
+    differences.withUnsafeMutableBufferPointer { differences in
+      rows.withUnsafeBufferPointer { rows in
+        nonisolated(unsafe) let (out, rows) = (differences.baseAddress!, rows)
+        let share = 100
+        DispatchQueue.concurrentPerform(iterations: (count + share - 1) / share) { task in
+          for draw in task * share..<min((task + 1) * share, count) {
+            var random = SplitMix64(seed: SplitMix64.seed(seed, for: UInt64(draw)))
+            var sum = SIMD4<Double>.zero
+            // 32 bits choose a question: the bias of 2⁻³² times their number is far below what a draw can show.
+            for _ in 0..<questions { sum += rows[Int(((random.next() >> 32) &* UInt64(questions)) >> 32)] }
+            let aggregation = base.aggregation
+            out[draw] = aggregation.value(sum: sum[1], weight: sum[2]) - aggregation.value(sum: sum[0], weight: sum[2])
+          }
+        }
+      }
+    }
+    return differences
+  }
+}
+
+/// What a bootstrap says of a figure.
+struct BootstrapSpread {
+  static let (lower, upper) = (0.025, 0.975)
+
+  /// 95 %, percentiles (Efron 1979); nil where a resample is not a number
+  let interval: ClosedRange<Double>?
+  let standardError: Double?
+
+  init(interval: ClosedRange<Double>?, standardError: Double?) { (self.interval, self.standardError) = (interval, standardError) }
+
+  /// The least value that is reached with the probability, as `FlipDistribution.quantile` has it.
+  init(_ resamples: [Double]) {
+    guard resamples.count > 1, resamples.allSatisfy(\.isFinite) else {
+      self.init(interval: nil, standardError: nil)
+      return
+    }
+    let sorted = resamples.sorted()
+    func quantile(_ probability: Double) -> Double {
+      sorted[max(0, min(sorted.count, Int((probability * Double(sorted.count)).rounded(.up))) - 1)]
+    }
+    self.init(
+      interval: quantile(BootstrapSpread.lower)...quantile(BootstrapSpread.upper), standardError: Aggregation.sampleDeviation(sorted))
+  }
+}

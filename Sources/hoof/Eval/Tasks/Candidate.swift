@@ -1,0 +1,56 @@
+import Formats
+import Tasks
+import TensorCore
+import Terminal
+import Tokenization
+import Transformer
+
+/// A model that tasks are put to: opened and checked, not loaded yet.
+struct Candidate {
+  let path: String
+  let source: ModelSource
+  let tokenizer: Tokenizer
+  let encoder: RequestEncoder
+
+  init(_ path: String, _ arguments: Arguments) throws {
+    self.path = path
+    source = try Models.open(path)
+    tokenizer = try Models.requiredTokenizer(of: source)
+    let (config, asked) = (source.config, arguments.int("max-length"))
+    if let asked, asked > config.contextLength {
+      throw UsageError(command: "eval", "--max-length \(asked): \(path) has a context of \(config.contextLength) tokens")
+    }
+    guard config.contextLength >= 2 else {
+      throw CommandError("the model's context of \(config.contextLength) tokens has no room for a question", at: path)
+    }
+    func known(_ token: Int?) -> Int32? { token.flatMap { $0 < config.vocabularySize ? Int32($0) : nil } }
+    guard let prefix = known(config.bosToken) ?? known(config.eosTokens.first) else {
+      throw CommandError(
+        "the model names neither a begin nor an end token, from which a text's first token could be predicted", at: path,
+        advice: "its config.json should name one")
+    }
+    var begin: Int32?
+    if arguments.has("bos"), tokenizer.bosTokens.isEmpty {
+      guard let token = known(config.bosToken) else {
+        throw CommandError("the model names no begin token for --bos", at: path, advice: "leave --bos out")
+      }
+      begin = token
+    }
+    encoder = RequestEncoder(
+      tokenizer, usesTemplate: !arguments.has("no-bos"), extraBegin: begin, prefix: prefix, maxLength: asked ?? config.contextLength)
+    try source.checkFinite()
+  }
+
+  /// The file's own name.
+  var name: String { path.split(separator: "/").last.map(String.init) ?? path }
+
+  func examinee(on backend: any ComputeBackend) throws -> Examinee {
+    Examinee(model: try Llama(source, on: backend), encoder: encoder, ends: Set(source.config.eosTokens.map(Int32.init)))
+  }
+
+  /// Whether both read a text as the same tokens, so that what they predict can be compared place by place.
+  func readsAlike(_ other: Candidate) -> Bool {
+    source.tokenizer == other.source.tokenizer && source.config.vocabularySize == other.source.config.vocabularySize
+      && encoder.prefix == other.encoder.prefix && encoder.maxLength == other.encoder.maxLength
+  }
+}
