@@ -1,7 +1,7 @@
 import TensorCore
 
-/// Points in clusters: Lloyd's iteration from seeds by k-means++ (Arthur and Vassilvitskii, SODA 2007), the best of several starts. The same
-/// seed gives the same clusters everywhere.
+/// Points in clusters: Lloyd's iteration from seeds by k-means++ (Arthur and Vassilvitskii, SODA 2007), the best of several starts. The
+/// same seed gives the same clusters everywhere.
 struct KMeans: Sendable {
   /// As many as were asked for, or fewer where the points are not that different.
   private(set) var centres: [[Double]]

@@ -35,8 +35,8 @@ enum PromptSignal {
   }
 }
 
-/// Columns moved to mean 0 and, where they vary at all, scaled to variance 1: a residual stream has a few channels that are many times larger
-/// than all others, and no distance should be theirs alone.
+/// Columns moved to mean 0 and, where they vary at all, scaled to variance 1: a residual stream has a few channels that are many times
+/// larger than all others, and no distance should be theirs alone.
 struct StandardScale: Sendable {
   private let means: [Double]
   private let factors: [Double]

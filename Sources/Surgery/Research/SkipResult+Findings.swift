@@ -1,3 +1,5 @@
+import Pages
+
 extension SkipResult {
   /// What the figures say, a sentence each; the question's answer first.
   public var findings: [String] {
@@ -17,7 +19,8 @@ extension SkipResult {
     if let oracle = row(.oracle), let interval = oracle.interval {
       sentences.append(
         "The best of these \(candidates.sets.count) sets for each text, known only afterwards, would have changed the KL by "
-          + "\(SkipResult.signed(oracle.difference)) nats (95 % interval \(SkipResult.range(interval)))\(share(oracle.difference, of: fixed)): "
+          + "\(SkipResult.signed(oracle.difference)) nats (95 % interval \(SkipResult.range(interval)))"
+          + "\(share(oracle.difference, of: fixed)): "
           + "no way of choosing among them does better.")
     }
     return sentences

@@ -1,11 +1,11 @@
 import TensorCore
 import Transformer
 
-/// Does it pay to choose the layers that are left out anew for every text, from a cheap signal, when every text is left without equally many?
+/// Does it pay to choose the layers that are left out anew for every text, from a cheap signal, when equally many go from each?
 ///
-/// Sets of K layers are looked for on calibration texts; routers that were fitted there choose one of them for each held-out text from what is
-/// known before its answer, and are compared with the one set that was best for all calibration texts. Prompt-routed depth pruning is the idea
-/// of PuDDing (arXiv 2502.04348), which trains a router on task losses; here the routers are clusters and a ridge regression.
+/// Sets of K layers are looked for on calibration texts; routers that were fitted there choose one of them for each held-out text from what
+/// is known before its answer, and are compared with the one set that was best for all calibration texts. Prompt-routed depth pruning is
+/// the idea of PuDDing (arXiv 2502.04348), which trains a router for it; here the routers are clusters and a ridge regression.
 public struct SkipStudy: Sendable {
   public typealias Monitor = AblationStudy.Monitor
 

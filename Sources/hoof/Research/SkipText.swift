@@ -30,14 +30,15 @@ struct SkipText {
 
   private static let legend =
     "\nKL: of the whole model to the cut one, mean over the scored positions; layer passes: layers a token goes through, with the router's "
-    + "own work in shares of a layer.\nThe interval is a paired bootstrap over texts; two routers are tried, and where nothing is gained, one in "
-    + "twenty such intervals leaves out zero.\n"
+    + "own work in shares of a layer.\nThe interval is a paired bootstrap over texts; two routers are tried, and where nothing is gained, "
+    + "one in twenty such intervals leaves out zero.\n"
 
   private var conditions: String {
     let (study, options) = (result.study, result.study.options)
     let signal = options.depth == 0 ? "mean of the token embeddings" : "mean residual behind the first \(options.depth) layers"
     return """
-      Research: \(options.drop) of \(study.model.layers.count) layers left out of \(subject.path.onOneLine), the same for all texts or chosen for each.
+      Research: \(options.drop) of \(study.model.layers.count) layers left out of \(subject.path.onOneLine), the same for all texts or \
+      chosen for each.
       Chosen from the first \(options.promptTokens) tokens (\(signal)), scored on the \(result.whole.positions) positions behind them; \
       \(study.heldOut.count) held-out texts of \(subject.data.path.onOneLine), \(study.calibration.count) calibration texts of \
       \(subject.calibration.path.onOneLine), cut at \(subject.maxTokens) tokens; whole model: perplexity \

@@ -34,8 +34,8 @@ enum Skipping {
       })
   }
 
-  /// A study of made-up numbers: `means` says what each set does to a text of each kind, in nats for each position, and `signal` what is seen
-  /// of it.
+  /// A study of made-up numbers: `means` says what each set does to a text of each kind, in nats for each position, and `signal` what is
+  /// seen of it.
   /// - Parameter kinds: of the calibration texts, then of the held-out ones.
   static func stub(
     kinds: (calibration: [Int], heldOut: [Int]), means: [[Double]], signal: (Int, Int) -> [Double], clusters count: Int
