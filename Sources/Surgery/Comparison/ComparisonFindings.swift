@@ -3,7 +3,8 @@ import Pages
 extension ComparisonTable {
   /// What the figures say, a sentence each.
   public var findings: [String] {
-    ([front(.speed, "faster decoding"), front(.size, "fewer bytes")] + bestByAmount + healings + [unstable]).compactMap(\.self)
+    ([front(.speed, "faster decoding"), front(.size, "fewer bytes")] + bestByAmount + healings + taskFindings + [unstable]).compactMap(
+      \.self)
   }
 
   private func front(_ tradeoff: Tradeoff, _ gain: String) -> String? {
@@ -63,7 +64,7 @@ extension ComparisonTable {
     return (share > 0 && !text.allSatisfy { "0.".contains($0) } ? "+" : "") + text + " %"
   }
 
-  private static func list(_ names: [String]) -> String {
+  static func list(_ names: [String]) -> String {
     names.count < 2 ? names.joined() : names.dropLast().joined(separator: ", ") + " and " + names.last!
   }
 }

@@ -53,6 +53,18 @@ extension ComparisonTable {
     return ["agreement": .double(check.agreement), "prefix": .double(check.prefix), "distinct_3": .double(check.distinct)]
   }
 
+  private func tasks(of row: Row) -> JSON {
+    guard !row.tasks.isEmpty else { return nil }
+    return .array(
+      row.tasks.map { figure in
+        [
+          "task": .string(figure.task), "metric": .string(figure.metric), "value": .double(figure.value),
+          "lost": figure.change.map { .int($0.lost) } ?? nil, "won": figure.change.map { .int($0.won) } ?? nil,
+          "p": figure.change.map { .double($0.pValue) } ?? nil, "verdict": figure.change.map { .string($0.verdict) } ?? nil,
+        ]
+      })
+  }
+
   private func row(_ index: Int) -> JSON {
     let row = rows[index]
     return [
@@ -66,7 +78,7 @@ extension ComparisonTable {
       "top1_agreement": .double(row.outcome.agreement),
       "prefill": speed(row.prefill, base.prefill), "decode": speed(row.decode, base.decode),
       "heal": healing(of: row), "ood_perplexity": row.outOfDomain.map { .double($0.perplexity) } ?? nil,
-      "ood_kl": row.outOfDomain.map { .double($0.meanDivergence) } ?? nil, "generation": generation(of: row),
+      "ood_kl": row.outOfDomain.map { .double($0.meanDivergence) } ?? nil, "generation": generation(of: row), "tasks": tasks(of: row),
       "pareto": .array(merits(of: index).map { .string($0.rawValue) }),
     ]
   }

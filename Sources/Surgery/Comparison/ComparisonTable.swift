@@ -27,6 +27,8 @@ public struct ComparisonTable: Sendable {
     public var outOfDomain: Outcome?
     /// What it writes by itself.
     public var generation: GenerationCheck?
+    /// What it scores in tasks: the same ones in every row.
+    public var tasks: [TaskFigure] = []
 
     public init(
       name: String, strategy: String? = nil, amount: String? = nil, path: String? = nil, removedLayers: [Int]? = nil, layers: Int,

@@ -1,6 +1,7 @@
 import Pages
 
-/// The columns that a comparison has where cuts were healed, texts of another domain read, or texts written: those that were asked for.
+/// The columns that a comparison has where cuts were healed, texts of another domain read, texts written, or tasks put to the models: those
+/// that were asked for.
 public struct HealingColumns {
   private let table: ComparisonTable
   private let columns: [(title: String, cell: (ComparisonTable, ComparisonTable.Row) -> String)]
@@ -27,6 +28,7 @@ public struct HealingColumns {
         ("distinct-3", { $1.generation.map { NumberText.fixed($0.distinct, 2) } ?? "" }),
       ]
     }
+    for (index, task) in table.taskNames.enumerated() { columns.append((task, { $1.tasks[index].text })) }
     self.columns = columns
   }
 
@@ -44,6 +46,11 @@ public struct HealingColumns {
       parts.append(
         "writes the same: tokens equal to the base's in greedy continuations of \(plan.texts) texts, \(plan.writtenTokens) tokens each; "
           + "same start: share before the first other token; distinct-3: different triples of tokens, 1 for no repetition")
+    }
+    if !table.taskNames.isEmpty {
+      parts.append(
+        "\(table.taskNames.joined(separator: ", ")): score, in parentheses questions lost and won against the base, and how likely so "
+          + "uneven a count is by chance")
     }
     return parts.isEmpty ? "" : parts.joined(separator: "; ") + "."
   }

@@ -12,7 +12,7 @@ public struct RequestEncoder: Sendable {
   /// What the first token of a text is predicted from where nothing stands before it: the begin token, else the end token.
   public let prefix: Int32
   /// Tokens that the model reads at most.
-  public let maxLength: Int
+  public var maxLength: Int
   /// A text that begins so has its begin token already.
   private let begin: String
 

@@ -14,6 +14,9 @@ extension Command {
         stands in the table beside the cut itself. patch fits LinearPatch and trains nothing; patch-tuned trains those patches alone, and
         distill all weights, on what BASE predicts; lora trains low-rank adapters and sft all weights on the text. What they write by themselves
         is compared with BASE's greedy continuations of the text's windows.
+
+        --tasks adds a column for each task or group of tasks. Cuts that leave multiple choice as it was may break multi-step generation: the
+        arithmetic ladder (sums of one to six steps, made by hoof) and gsm8k show it.
         """,
       positionals: [
         Positional("BASE", help: "the uncut model: .hoof file or Hugging Face folder"),
@@ -34,6 +37,12 @@ extension Command {
         CommandOption("ood", .string, placeholder: "FILE", help: "text of another domain to measure on as well: .txt, .json or .jsonl"),
         CommandOption(
           "heal", .string, placeholder: "LIST", help: "heal every cut in these ways: some of \(HealOptions.names.joined(separator: ","))"),
+        CommandOption(
+          "tasks", .string, placeholder: "LIST",
+          help: "put these to every model, as 'hoof eval --tasks' does: arithmetic_ladder_cot (needs no files), gsm8k, hellaswag, …"),
+        CommandOption("task-data", .string, placeholder: "DIR", help: "where the files of --tasks are"),
+        CommandOption("limit", .int(1...Int.max), help: "only the first N questions of each task"),
+        CommandOption("num-fewshot", .int(0...1000), help: "examples in front of each question (default: as the task says)"),
         CommandOption("heal-data", .string, placeholder: "FILE", help: "texts to heal with, as 'hoof finetune --data' reads them"),
         CommandOption("heal-steps", .int(1...1_000_000), help: "steps of each training (default: \(HealOptions.usualSteps))"),
         CommandOption("heal-batch", .int(1...1_000_000), help: "texts of a step (default: \(HealOptions.usualBatch))"),
@@ -72,6 +81,9 @@ extension Command {
           "hoof compare base.hoof --strategies greedy --heal none,patch,lora,sft,distill --heal-data train.jsonl --data heldout.txt "
             + "--ood other.txt --calibration prompts.txt --html recovery.html",
           "which way of healing brings most back, at several amounts"),
+        .init(
+          "hoof compare base.hoof cut.hoof --data heldout.txt --tasks arithmetic_ladder_cot,hellaswag --task-data benchmarks/ --limit 500",
+          "whether the cut still reasons step by step"),
       ]),
     run: { arguments in
       Interrupt.catchSignals()

@@ -19,6 +19,7 @@ struct CompareRun {
   private let choices: [StrategyChoice]
   private let cuts: [Contender]
   private let healing: HealOptions?
+  private let tasks: ComparedTasks?
 
   init(_ arguments: Arguments) throws {
     self.arguments = arguments
@@ -30,6 +31,7 @@ struct CompareRun {
       throw UsageError(command: "compare", "nothing to compare: give models cut from \(basePath), or --strategies")
     }
     healing = try HealOptions(arguments)
+    tasks = try ComparedTasks(arguments)
     let texts = ["calibration", "ood", "heal-data"].compactMap { arguments.string($0) }
     let inputs = [basePath, data] + cutPaths + texts
     try checkOutputs(arguments, report: arguments.string("output"), inputs: inputs)
@@ -75,10 +77,12 @@ struct CompareRun {
       let roster = try Roster([Contender(base: base)] + compared, base: model)
       let outcomes = try measure(roster, on: windows, backend)
       let otherOutcomes = try others.map { try measure(roster, on: $0, backend) }
+      let scores = try tasks?.figures(of: roster, base, tokenizer, quiet: arguments.has("quiet"))
       let (plan, checks) = try healing == nil ? (nil, nil) : writings(roster, behind: windows)
       let speeds = try time(roster, timing)
       let rows = roster.rows {
-        Roster.Figures(outcome: outcomes[$0], outOfDomain: otherOutcomes?[$0], generation: checks?[$0], speed: speeds[$0])
+        Roster.Figures(
+          outcome: outcomes[$0], outOfDomain: otherOutcomes?[$0], generation: checks?[$0], tasks: scores?[$0] ?? [], speed: speeds[$0])
       }
       var conditions = ComparisonTable.Conditions(
         dataPath: text.path, dataSHA256: text.sha256, window: windows.length, windows: windows.sequences.count,

@@ -35,6 +35,7 @@ struct Roster {
     let outcome: Outcome
     let outOfDomain: Outcome?
     let generation: GenerationCheck?
+    let tasks: [TaskFigure]
     let speed: (prefill: Throughput, decode: Throughput)
   }
 
@@ -47,6 +48,7 @@ struct Roster {
         removedLayers: contender.removedLayers, layers: contender.config.layers.count, parameters: sizes.parameters, bytes: sizes.bytes,
         outcome: figures.outcome, prefill: figures.speed.prefill, decode: figures.speed.decode)
       (row.healing, row.outOfDomain, row.generation) = (contender.healing, figures.outOfDomain, figures.generation)
+      row.tasks = figures.tasks
       return row
     }
   }

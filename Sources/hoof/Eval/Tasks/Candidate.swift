@@ -16,28 +16,7 @@ struct Candidate {
     self.path = path
     source = try Models.open(path)
     tokenizer = try Models.requiredTokenizer(of: source)
-    let (config, asked) = (source.config, arguments.int("max-length"))
-    if let asked, asked > config.contextLength {
-      throw UsageError(command: "eval", "--max-length \(asked): \(path) has a context of \(config.contextLength) tokens")
-    }
-    guard config.contextLength >= 2 else {
-      throw CommandError("the model's context of \(config.contextLength) tokens has no room for a question", at: path)
-    }
-    func known(_ token: Int?) -> Int32? { token.flatMap { $0 < config.vocabularySize ? Int32($0) : nil } }
-    guard let prefix = known(config.bosToken) ?? known(config.eosTokens.first) else {
-      throw CommandError(
-        "the model names neither a begin nor an end token, from which a text's first token could be predicted", at: path,
-        advice: "its config.json should name one")
-    }
-    var begin: Int32?
-    if arguments.has("bos"), tokenizer.bosTokens.isEmpty {
-      guard let token = known(config.bosToken) else {
-        throw CommandError("the model names no begin token for --bos", at: path, advice: "leave --bos out")
-      }
-      begin = token
-    }
-    encoder = RequestEncoder(
-      tokenizer, usesTemplate: !arguments.has("no-bos"), extraBegin: begin, prefix: prefix, maxLength: asked ?? config.contextLength)
+    encoder = try RequestEncoder(source, tokenizer, arguments)
     try source.checkFinite()
   }
 
@@ -52,5 +31,34 @@ struct Candidate {
   func readsAlike(_ other: Candidate) -> Bool {
     source.tokenizer == other.source.tokenizer && source.config.vocabularySize == other.source.config.vocabularySize
       && encoder.prefix == other.encoder.prefix && encoder.maxLength == other.encoder.maxLength
+  }
+}
+
+extension RequestEncoder {
+  /// How a model reads questions, as the options say.
+  init(_ source: ModelSource, _ tokenizer: Tokenizer, _ arguments: Arguments) throws {
+    let (config, path) = (source.config, source.path)
+    let asked = arguments.offers("max-length") ? arguments.int("max-length") : nil
+    if let asked, asked > config.contextLength {
+      throw UsageError(command: arguments.command, "--max-length \(asked): \(path) has a context of \(config.contextLength) tokens")
+    }
+    guard config.contextLength >= 2 else {
+      throw CommandError("the model's context of \(config.contextLength) tokens has no room for a question", at: path)
+    }
+    func known(_ token: Int?) -> Int32? { token.flatMap { $0 < config.vocabularySize ? Int32($0) : nil } }
+    guard let prefix = known(config.bosToken) ?? known(config.eosTokens.first) else {
+      throw CommandError(
+        "the model names neither a begin nor an end token, from which a text's first token could be predicted", at: path,
+        advice: "its config.json should name one")
+    }
+    var begin: Int32?
+    if arguments.offers("bos"), arguments.has("bos"), tokenizer.bosTokens.isEmpty {
+      guard let token = known(config.bosToken) else {
+        throw CommandError("the model names no begin token for --bos", at: path, advice: "leave --bos out")
+      }
+      begin = token
+    }
+    self.init(
+      tokenizer, usesTemplate: !arguments.has("no-bos"), extraBegin: begin, prefix: prefix, maxLength: asked ?? config.contextLength)
   }
 }

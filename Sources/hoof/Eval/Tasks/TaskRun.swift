@@ -24,22 +24,16 @@ struct TaskRun {
 
   func run() throws {
     let catalogue = try failing { () throws(FormatError) in try TaskCatalogue(userFiles: arguments.strings("task-file")) }
-    let names = arguments.string("tasks")!.split(separator: ",").map { String($0).filter { $0 != " " } }
-    if names == ["list"] { return try Output.write(catalogue.listing) }
+    let list = arguments.string("tasks")!
+    if list == "list" { return try Output.write(catalogue.listing) }
     Interrupt.catchSignals()
     let paths = arguments.all("MODEL")
     guard !paths.isEmpty else { throw UsageError(command: "eval", "MODEL is missing") }
     try checkOutputs(
       ["output", "html", "samples"].compactMap { arguments.string($0) }, inputs: paths + [arguments.string("against")].compactMap { $0 },
       force: arguments.has("force"))
-    let selection: TaskSelection
     let folder = arguments.string("data")
-    do throws(TaskError) { selection = try catalogue.select(names, in: folder) } catch {
-      if case .noFolder = error { throw UsageError(command: "eval", "\(error)") }
-      throw CommandError("\(error)")
-    }
-    let examples = selection.tasks.filter { (options.shots ?? $0.definition.shots ?? 0) > 0 }.compactMap(\.exampleNote)
-    if !isQuiet { for note in selection.notes + examples { Output.note("hoof: \(note)") } }
+    let selection = try TaskSelection(list, in: folder, option: "data", catalogue, arguments)
 
     let base = try arguments.string("against").map { try Candidate($0, arguments) }
     let candidates = try paths.map { try Candidate($0, arguments) }
