@@ -29,14 +29,15 @@ struct TaskRun {
     Interrupt.catchSignals()
     let paths = arguments.all("MODEL")
     guard !paths.isEmpty else { throw UsageError(command: "eval", "MODEL is missing") }
-    guard let folder = arguments.string("data") else {
-      throw UsageError(command: "eval", "--data DIR is missing: where the benchmarks' files are")
-    }
     try checkOutputs(
       ["output", "html", "samples"].compactMap { arguments.string($0) }, inputs: paths + [arguments.string("against")].compactMap { $0 },
       force: arguments.has("force"))
     let selection: TaskSelection
-    do throws(TaskError) { selection = try catalogue.select(names, in: folder) } catch { throw CommandError("\(error)") }
+    let folder = arguments.string("data")
+    do throws(TaskError) { selection = try catalogue.select(names, in: folder) } catch {
+      if case .noFolder = error { throw UsageError(command: "eval", "\(error)") }
+      throw CommandError("\(error)")
+    }
     let examples = selection.tasks.filter { (options.shots ?? $0.definition.shots ?? 0) > 0 }.compactMap(\.exampleNote)
     if !isQuiet { for note in selection.notes + examples { Output.note("hoof: \(note)") } }
 
@@ -55,7 +56,7 @@ struct TaskRun {
     if let profile = (backend as? ProfilingBackend)?.profile() { Output.note(profile.table) }
     var conditions = TaskReport.Conditions(
       program: "hoof \(Program.version)", backend: backend.name, precision: arguments.string("precision") ?? backend.activations.name,
-      limit: options.limit, dataFolder: folder)
+      limit: options.limit, dataFolder: folder ?? "")
     (conditions.draws, conditions.fewShotSeed) = (options.draws, Int(options.seed))
     try write(TaskReport(models: models, groups: selection.groups, conditions: conditions, isCompared: base != nil))
   }
