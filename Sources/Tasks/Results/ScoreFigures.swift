@@ -133,7 +133,10 @@ struct ScoreFigures {
           title: words(member), rows: whole + known.map { ScoreBars.Row(label: words($0), bars: bars($0, key), remark: remark($0, key)) },
           axis: axis)
       }
-      let marks = report.pairings.isEmpty ? "" : " ▼: lost more than chance explains, corrected over all \(tasks.count) of them; ▲: gained."
+      let several = report.pairings.count > 1 ? "; the number is the model's place in the legend" : ""
+      let marks =
+        report.pairings.isEmpty
+        ? "" : " ▼: lost more than chance explains, corrected over all \(tasks.count) of them; ▲: gained\(several)."
       return Markup.section(
         "group-\(TaskReport.sanitized(root))", "\(words(root)) by subject",
         note: "\(PairedWords.metric(key)) of \(tasks.count) tasks, all in one scale. Whiskers: ± one standard error." + marks,

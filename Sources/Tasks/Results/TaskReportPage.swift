@@ -60,8 +60,8 @@ public enum TaskReportPage {
     return Markup.section(
       "paired-\(number)", "\(pairing.cut) against \(pairing.base)",
       note:
-        "Both models on the same questions. Rows in red lost more than chance explains; for the others there is no evidence of harm at this "
-        + "sample size: a loss of the size in the column before the verdict would have shown four times of five.",
+        "Both models on the same questions. Rows in red lost more than chance explains. Where there is no evidence of harm at this sample "
+        + "size, a loss as large as its column says would have shown four times of five.",
       Markup.table(caption: "Paired figures", head: head, rows: rows, marked: marked))
   }
 
@@ -107,6 +107,7 @@ public enum TaskReportPage {
     .bold { font-weight: 650 } .subjects, .scores { gap: 26px 24px } .error { stroke-width: 1 } .halo { stroke-width: 2.6 }
     td:nth-child(2), tbody th, thead th:first-child, thead th:nth-child(2) { text-align: left }
     section[aria-labelledby^="paired"] :is(td, th):nth-child(7) { text-align: left }
-    @media (max-width: 560px) { .subjects svg, .scores svg { width: 100% } }
+    @media (max-width: 560px) { .subjects svg, .scores svg { width: 100% }
+      .subjects svg:not(.fixed) :is(.label, .tick) { font-size: 12px } .subjects svg:not(.fixed) .title { font-size: 13px } }
     """
 }
