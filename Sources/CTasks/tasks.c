@@ -54,6 +54,9 @@ static const unsigned char commonsense_qa[] = {
 static const unsigned char wikitext[] = {
 #embed "tasks/wikitext.json"
 };
+static const unsigned char arithmetic_ladder[] = {
+#embed "tasks/arithmetic_ladder.json"
+};
 static const unsigned char neutral[] = {
 #embed "tasks/neutral.json"
 };
@@ -78,6 +81,7 @@ const hoof_task_file hoof_task_files[] = {
     FILE_OF(gsm8k_cot),
     FILE_OF(commonsense_qa),
     FILE_OF(wikitext),
+    FILE_OF(arithmetic_ladder),
     FILE_OF(neutral),
 };
 const size_t hoof_task_file_count = sizeof hoof_task_files / sizeof hoof_task_files[0];

@@ -8,7 +8,7 @@ struct Command: Sendable {
   /// Every subcommand, in the order of `hoof help`.
   static let all: [Command] = [
     .create, .inspect, .ablate, .prune, .finetune, .eval, .compare, .generate, .chat, .serve, .export, .package, .tokenize, .bench,
-    .backends, .selftest,
+    .backends, .selftest, .research,
   ]
 
   /// For the developers of hoof: they run and explain themselves like the others, and no list names them.

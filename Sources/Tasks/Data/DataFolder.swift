@@ -3,7 +3,8 @@ import Glibc
 
 /// The folder of --data: which file holds which part of a data set. Nothing is ever downloaded.
 struct DataFolder {
-  let path: String
+  /// nil: there is none, and nothing is found.
+  let path: String?
 
   static let endings = ["jsonl", "json", "csv"]
 
@@ -34,6 +35,7 @@ struct DataFolder {
 
   /// The first file there is.
   func find(_ names: [String], split: String, isAsked: Bool) -> String? {
+    guard let path else { return nil }
     for name in names {
       for stem in DataFolder.stems(name, split: split, isAsked: isAsked) {
         for ending in DataFolder.endings where DataFolder.isFile("\(path)/\(stem).\(ending)") { return "\(path)/\(stem).\(ending)" }
@@ -44,6 +46,7 @@ struct DataFolder {
 
   /// A file in Parquet where one in another format was looked for.
   func findParquet(_ names: [String], split: String) -> String? {
+    guard let path else { return nil }
     for name in names {
       for stem in DataFolder.stems(name, split: split, isAsked: true) where DataFolder.isFile("\(path)/\(stem).parquet") {
         return "\(path)/\(stem).parquet"

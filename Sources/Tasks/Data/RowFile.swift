@@ -31,6 +31,20 @@ final class RowFile: Sendable {
     guard count > 0 else { throw FormatError(path, nil, "holds no rows") }
   }
 
+  /// Rows that are made, not read.
+  init(_ ladder: ArithmeticLadder, examples: Bool) {
+    path = "arithmetic ladder, \(ladder.style.rawValue)"
+    let made =
+      examples ? ladder.rows.map(\.depth).reduce(into: Set<Int>()) { $0.insert($1) }.sorted().flatMap(ladder.examples) : ladder.rows
+    let rows = made.map { row -> JSON in
+      ["question": .string(row.question), "answer": .string(row.answer), "result": .int(row.result), "depth": .int(row.depth)]
+    }
+    var hash = SHA256()
+    for row in rows { hash.update(row.text() + "\n") }
+    (digest, count) = (hash.hexDigest(), rows.count)
+    self.rows = MadeRows(rows: rows)
+  }
+
   /// The row's fields.
   func row(_ index: Int) throws(FormatError) -> JSON.Object {
     let value: JSON
@@ -70,6 +84,14 @@ protocol RowSource: Sendable {
   func row(_ index: Int) throws(RowError) -> JSON
   /// "line 7", "row 3"
   func place(of index: Int) -> String
+}
+
+/// Rows that lie in memory.
+private struct MadeRows: RowSource {
+  let rows: [JSON]
+  var count: Int { rows.count }
+  func row(_ index: Int) throws(RowError) -> JSON { rows[index] }
+  func place(of index: Int) -> String { "row \(index + 1)" }
 }
 
 extension MappedFile {

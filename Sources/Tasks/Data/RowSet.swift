@@ -51,6 +51,14 @@ final class OpenFiles {
     return file
   }
 
+  /// The rows of a task that is made, not read: its questions, or the examples for them.
+  func rows(of style: ArithmeticLadder.Style, layouts: [TaskDefinition], areExamples: Bool) throws(FormatError) -> RowSet? {
+    let path = "arithmetic ladder, \(style.rawValue)\(areExamples ? ", examples" : "")"
+    let key = key(path, layouts)
+    if files[key] == nil { files[key] = RowFile(ArithmeticLadder(style: style), examples: areExamples) }
+    return try rows(at: path, layouts: layouts)
+  }
+
   private func key(_ path: String, _ layouts: [TaskDefinition]) -> Key {
     let fields = layouts.filter { $0.columns.isEmpty }.map(\.fields) + layouts.filter { !$0.columns.isEmpty }.map(\.columns)
     return Key(path: path, headers: CSVRows.Headers(fields: fields, columns: layouts.map(\.columns).filter { !$0.isEmpty }))

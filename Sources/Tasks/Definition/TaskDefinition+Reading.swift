@@ -7,7 +7,9 @@ extension TaskDefinition {
     "dataset_path", "dataset_name", "dataset_kwargs", "should_decontaminate", "doc_to_decontamination_query",
   ]
   private static let layoutKeys = ["fields", "columns"]
-  private static let ownKeys = ["files", "layouts", "fields", "columns", "where", "constants", "doc_to_labels", "counted_text"]
+  private static let ownKeys = [
+    "files", "layouts", "fields", "columns", "where", "constants", "doc_to_labels", "counted_text", "arithmetic_ladder",
+  ]
   static let keys =
     [
       "task", "task_alias", "tag", "output_type", "doc_to_text", "doc_to_choice", "doc_to_target", "target_delimiter", "fewshot_delimiter",
@@ -50,6 +52,13 @@ extension TaskDefinition {
     files = try fields.strings("files") ?? [name]
     for file in files where file.isEmpty || file.hasPrefix("/") || file.split(separator: "/").contains("..") {
       throw fields.error("files", "must be names inside of the data folder, not '\(file)'")
+    }
+    ladder = nil
+    if let style = try fields.string("arithmetic_ladder") {
+      guard let known = ArithmeticLadder.Style(rawValue: style) else {
+        throw fields.error("arithmetic_ladder", "must be plain or chain_of_thought, not '\(style)'")
+      }
+      ladder = known
     }
     columns = try fields.strings("columns") ?? []
     self.fields = try fields.strings("fields") ?? columns

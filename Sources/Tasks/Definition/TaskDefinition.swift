@@ -42,6 +42,8 @@ public struct TaskDefinition: Sendable {
   var path: String
   /// File names that are looked for, without split and ending.
   var files: [String]
+  /// Its questions are made and not read from files.
+  var ladder: ArithmeticLadder.Style?
   /// What a row must have for this layout, dotted.
   var fields: [String]
   /// Of a CSV without a header.

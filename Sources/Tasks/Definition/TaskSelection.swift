@@ -12,11 +12,16 @@ public struct TaskSelection: Sendable {
 extension TaskCatalogue {
   /// - Parameters:
   ///   - names: of tasks, groups or tags, patterns with '*'; or of NAME.jsonl in `folder` in neutral form
-  ///   - folder: where the data lies
-  public func select(_ names: [String], in folder: String) throws(TaskError) -> TaskSelection {
-    guard isFolder(folder) else { throw .file(FormatError(folder, nil, "is no folder with data")) }
+  ///   - folder: where the data lies; nil for tasks that need none
+  public func select(_ names: [String], in folder: String?) throws(TaskError) -> TaskSelection {
+    if let folder, !isFolder(folder) { throw .file(FormatError(folder, nil, "is no folder with data")) }
     var selector = TaskSelector(catalogue: self, folder: DataFolder(path: folder))
-    for name in names { try selector.add(name) }
+    do throws(TaskError) {
+      for name in names { try selector.add(name) }
+    } catch {
+      if folder == nil, case .noData(let task, _, _, _) = error { throw .noFolder(task: task) }
+      throw error
+    }
     return selector.selection
   }
 }
@@ -38,7 +43,9 @@ private struct TaskSelector {
   mutating func add(_ name: String) throws(TaskError) {
     if let group = catalogue.group(name) {
       var missing: TaskError?
-      guard try add(group, missing: &missing) else { throw missing ?? .noData(task: name, folder: folder.path, looked: name, parquet: nil) }
+      guard try add(group, missing: &missing) else {
+        throw missing ?? .noData(task: name, folder: folder.path ?? "", looked: name, parquet: nil)
+      }
     } else if let layouts = catalogue.layouts(name) {
       try add(layouts)
     } else if case let members = name.contains(where: { "*?[".contains($0) }) ? catalogue.matching(name) : catalogue.tagged(name),
@@ -120,7 +127,7 @@ private struct TaskSelector {
     guard let data else {
       let (names, split) = (layouts[0].files, layouts[0].splits.asked)
       throw .noData(
-        task: layouts[0].name, folder: folder.path, looked: DataFolder.examples(names, split: split),
+        task: layouts[0].name, folder: folder.path ?? "", looked: DataFolder.examples(names, split: split),
         parquet: folder.findParquet(names, split: split))
     }
     tasks.append(data)
@@ -148,11 +155,12 @@ private struct TaskSelector {
     // The harness stops here. A question is never among its own examples.
     return try TaskData(
       questions: found.rows, source: .rows(found.rows), leavesQuestionOut: true,
-      exampleNote: "\(definition.name): \(folder.path) has no \(split) set, so examples are other questions of the same file")
+      exampleNote: "\(definition.name): \(folder.path ?? "") has no \(split) set, so examples are other questions of the same file")
   }
 
   /// The rows of a split; a file for several tasks may lack this one's, where another file has them.
   private func rows(_ names: [String], _ layouts: [TaskDefinition], split: String, isAsked: Bool) throws(FormatError) -> RowSet? {
+    if let style = layouts[0].ladder { return try files.rows(of: style, layouts: layouts, areExamples: !isAsked) }
     for name in names {
       if let path = folder.find([name], split: split, isAsked: isAsked), let rows = try files.rows(at: path, layouts: layouts) {
         return rows

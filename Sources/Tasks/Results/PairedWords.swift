@@ -37,6 +37,12 @@ enum PairedWords {
     return parts.count == 2 && parts[1] != "none" ? "\(parts[0]) \(parts[1])" : String(parts.first ?? "")
   }
 
+  /// "acc", "strict-match": where there is a filter, it is what tells the figures of a task apart.
+  static func shortMetric(_ key: String) -> String {
+    let parts = key.split(separator: ",", maxSplits: 1)
+    return String(parts.count == 2 && parts[1] != "none" ? parts[1] : parts.first ?? "")
+  }
+
   static let legend =
     "Lost, won: questions that the cut answers worse, and better, than the base. p: exact sign test over them (McNemar's where answers are right "
     + "or wrong), Holm-corrected over the tasks of a group. Interval: 95 %, paired bootstrap. KL(base ‖ cut): mean over the scored positions, nats. "
@@ -61,6 +67,8 @@ enum PairedWords {
     case .lost: return "\(name): lost, \(figures); \(flips)."
     case .gained: return "\(name): gained, \(figures); \(flips)."
     case .mixed: return "\(name): mixed, \(figures), though \(flips)."
+    case .noEvidenceOfHarm where pair.lost + pair.won == 0 && pair.smallestLoss == nil:
+      return "\(name): no evidence of harm at this sample size, \(change); none of \(NumberText.grouped(pair.questions)) answers changed."
     case .noEvidenceOfHarm:
       let power =
         pair.smallestLoss.map { "a loss of \(figure($0, isShare: isShare)) would have shown four times of five" }
@@ -78,6 +86,7 @@ enum PairedWords {
     let lost = tasks.filter { task in task.differences.contains { $0.metric == key && $0.verdict == .lost } }.map(\.alias)
     guard tasks.count > 1 else { return "" }
     let names = lost.isEmpty ? "" : " (\(lost.prefix(6).joined(separator: ", "))\(lost.count > 6 ? ", …" : ""))"
-    return " Of its \(tasks.count) tasks \(lost.count == 0 ? "none" : "\(lost.count)") lost by itself\(names)."
+    return
+      " Of its \(tasks.count) tasks \(lost.count == 0 ? "none" : "\(lost.count)") lost by \(lost.count > 1 ? "themselves" : "itself")\(names)."
   }
 }

@@ -23,7 +23,7 @@ struct ScoreBars {
   let title: String
   let rows: [Row]
   let axis: Axis
-  var width = 376.0
+  var width = 280.0
   var barHeight = 7.0
   var showsValues = false
 
@@ -64,11 +64,15 @@ struct ScoreBars {
     drawing.rect(foot, y, max(1, x(bar.value) - foot), height, bar.style, title: bar.title)
     var end = x(bar.value)
     if let error = bar.error, error.isFinite, error > 0 {
-      let (low, high, middle, cap) = (x(bar.value - error), x(bar.value + error), y + height / 2, min(3, height / 2))
-      let whisker =
-        "M\(low.px) \(middle.px)H\(high.px)M\(low.px) \((middle - cap).px)v\((2 * cap).px)M\(high.px) \((middle - cap).px)v\((2 * cap).px)"
-      drawing.path(whisker, "halo")
-      drawing.path(whisker, "error")
+      let (low, high, middle) = (x(bar.value - error), x(bar.value + error), y + height / 2)
+      if height < 9 {
+        // No room for caps, nor for a rim that would hide the bar.
+        drawing.line(low, middle, high, middle, "error")
+      } else {
+        let whisker = "M\(low.px) \(middle.px)H\(high.px)M\(low.px) \((middle - 3).px)v6M\(high.px) \((middle - 3).px)v6"
+        drawing.path(whisker, "halo")
+        drawing.path(whisker, "error")
+      }
       end = max(end, high)
     }
     if showsValues { drawing.text(NumberText.significant(bar.value, 3), end + 5, y + height / 2 + 4, "value") }

@@ -38,9 +38,12 @@ struct ScoreFigures {
     return []
   }
 
+  /// Without underscores.
+  private func words(_ name: String) -> String { TaskReportPage.plain(alias(name)) }
+
   private func alias(_ name: String) -> String {
     let aliases = report.models.lazy.compactMap { model in model.results.first { $0.name == name }?.alias }
-    return TaskReportPage.plain(aliases.first ?? report.hierarchy[name]?.alias ?? name)
+    return aliases.first ?? report.hierarchy[name]?.alias ?? name
   }
 
   private func bars(_ name: String, _ key: String) -> [ScoreBars.Bar?] {
@@ -93,8 +96,8 @@ struct ScoreFigures {
     let half = shares.count > 8 ? (shares.count + 1) / 2 : max(1, shares.count)
     var panels = stride(from: 0, to: shares.count, by: half).map { start in
       ScoreBars(
-        title: "Share of right answers", rows: Array(shares[start..<min(start + half, shares.count)]), axis: axis, width: 560,
-        barHeight: 14,
+        title: "Share of right answers", rows: Array(shares[start..<min(start + half, shares.count)]), axis: axis, width: 384,
+        barHeight: 13,
         showsValues: true)
     }
     for key in order {
@@ -102,8 +105,8 @@ struct ScoreFigures {
       let bars = rows.flatMap(\.bars)
       panels.append(
         ScoreBars(
-          title: "\(PairedWords.metric(key)), less is better", rows: rows, axis: ScoreFigures.axis(bars, fromZero: false), width: 560,
-          barHeight: 14, showsValues: true))
+          title: "\(PairedWords.metric(key)), less is better", rows: rows, axis: ScoreFigures.axis(bars, fromZero: false), width: 384,
+          barHeight: 13, showsValues: true))
     }
     guard !panels.isEmpty else { return "" }
     return Markup.section(
@@ -125,14 +128,14 @@ struct ScoreFigures {
         let known = TaskHierarchy.sorted(own.filter { keys($0).contains(key) })
         guard !known.isEmpty else { return nil }
         let mean = bars(member, key)
-        let whole = mean.contains { $0 != nil } ? [ScoreBars.Row(label: "all of \(alias(member))", bars: mean, isStrong: true)] : []
+        let whole = mean.contains { $0 != nil } ? [ScoreBars.Row(label: "all of \(words(member))", bars: mean, isStrong: true)] : []
         return ScoreBars(
-          title: alias(member), rows: whole + known.map { ScoreBars.Row(label: alias($0), bars: bars($0, key), remark: remark($0, key)) },
+          title: words(member), rows: whole + known.map { ScoreBars.Row(label: words($0), bars: bars($0, key), remark: remark($0, key)) },
           axis: axis)
       }
       let marks = report.pairings.isEmpty ? "" : " ▼: lost more than chance explains, corrected over all \(tasks.count) of them; ▲: gained."
       return Markup.section(
-        "group-\(TaskReport.sanitized(root))", "\(alias(root)) by subject",
+        "group-\(TaskReport.sanitized(root))", "\(words(root)) by subject",
         note: "\(PairedWords.metric(key)) of \(tasks.count) tasks, all in one scale. Whiskers: ± one standard error." + marks,
         legend + "<div class=\"panels subjects\">\(panels.map { $0.svg() }.joined())</div>")
     }.joined()

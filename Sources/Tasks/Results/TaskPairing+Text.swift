@@ -10,8 +10,8 @@ extension TaskPairing {
         let difference = PairedWords.signed(pair.difference, isShare: isShare)
         let interval = PairedWords.interval(pair, isShare: isShare)
         return [
-          index > 0 ? "" : String(repeating: " ", count: row.depth) + (row.depth > 0 ? "- " : "") + TaskPairing.onOneLine(row.alias),
-          TaskPairing.onOneLine(PairedWords.metric(pair.metric)), PairedWords.figure(pair.base, isShare: isShare),
+          index > 0 ? "" : String(repeating: " ", count: row.depth) + TaskPairing.onOneLine(row.alias),
+          TaskPairing.onOneLine(PairedWords.shortMetric(pair.metric)), PairedWords.figure(pair.base, isShare: isShare),
           PairedWords.figure(pair.cut, isShare: isShare), interval.isEmpty ? difference : difference + " " + interval, "\(pair.lost)",
           "\(pair.won)", PairedWords.probability(pair), index > 0 ? "" : PairedWords.divergence(row), PairedWords.retained(pair),
           PairedWords.verdict(pair),
@@ -32,7 +32,7 @@ extension TaskPairing {
     var widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
     let excess = widths.reduce(0, +) + 2 * (widths.count - 1) - greatestWidth
     if excess > 0 {
-      let metrics = min(excess, max(0, widths[1] - 12))
+      let metrics = min(excess, max(0, widths[1] - 16))
       widths[1] -= metrics
       widths[0] = max(12, widths[0] - (excess - metrics))
     }

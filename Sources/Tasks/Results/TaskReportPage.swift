@@ -37,8 +37,8 @@ public enum TaskReportPage {
   /// The paired table: every row of `TaskPairing`, those that lost marked.
   private static func paired(_ pairing: TaskPairing, number: Int) -> String {
     let head = [
-      "task", "metric", "questions", "base", "cut", "difference", "95 % interval", "both right", "lost", "won", "both wrong", "p",
-      "KL, nats", "kept", "loss that would show", "verdict",
+      "task", "metric", "base", "cut", "difference", "95 % interval", "verdict", "lost", "won", "p", "kept", "KL, nats",
+      "loss that would show", "questions", "both right", "both wrong",
     ]
     var (rows, marked): ([[String]], Set<Int>) = ([], [])
     for row in pairing.rows {
@@ -46,14 +46,13 @@ public enum TaskReportPage {
         let isShare = row.areShares[index]
         if pair.verdict == .lost { marked.insert(rows.count) }
         rows.append([
-          String(repeating: "\u{2003}", count: row.depth) + plain(row.alias), PairedWords.metric(pair.metric),
-          NumberText.grouped(pair.questions), PairedWords.figure(pair.base, isShare: isShare),
-          PairedWords.figure(pair.cut, isShare: isShare), PairedWords.signed(pair.difference, isShare: isShare),
-          PairedWords.interval(pair, isShare: isShare), pair.bothRight.map(NumberText.grouped) ?? "", NumberText.grouped(pair.lost),
-          NumberText.grouped(pair.won), pair.bothWrong.map(NumberText.grouped) ?? "", PairedWords.probability(pair),
-          index > 0 ? "" : PairedWords.divergence(row), PairedWords.retained(pair),
-          pair.smallestLoss.map { PairedWords.figure($0, isShare: isShare) } ?? "–",
-          pair.verdict == .noEvidenceOfHarm ? "no evidence of harm" : pair.verdict.rawValue,
+          TaskReportPage.indented(row.alias, row.depth), PairedWords.metric(pair.metric),
+          PairedWords.figure(pair.base, isShare: isShare), PairedWords.figure(pair.cut, isShare: isShare),
+          PairedWords.signed(pair.difference, isShare: isShare), PairedWords.interval(pair, isShare: isShare),
+          pair.verdict == .noEvidenceOfHarm ? "no evidence of harm" : pair.verdict.rawValue, NumberText.grouped(pair.lost),
+          NumberText.grouped(pair.won), PairedWords.probability(pair), PairedWords.retained(pair),
+          index > 0 ? "" : PairedWords.divergence(row), pair.smallestLoss.map { PairedWords.figure($0, isShare: isShare) } ?? "–",
+          NumberText.grouped(pair.questions), pair.bothRight.map(NumberText.grouped) ?? "", pair.bothWrong.map(NumberText.grouped) ?? "",
         ])
       }
     }
@@ -75,7 +74,7 @@ public enum TaskReportPage {
       let keys = entries.first { !$0.metrics.isEmpty }?.metrics.map(\.key) ?? []
       let alias = entries.lazy.compactMap(\.alias).first ?? name
       return keys.enumerated().map { index, key in
-        [index > 0 ? "" : String(repeating: "\u{2003}", count: depth) + plain(alias), PairedWords.metric(key)]
+        [index > 0 ? "" : indented(alias, depth), PairedWords.metric(key)]
           + entries.map { entry in
             guard let metric = entry.metrics.first(where: { $0.key == key }) else { return "–" }
             return HarnessTable.fixed4(metric.value) + (metric.error.map { " ± " + HarnessTable.fixed4($0) } ?? "")
@@ -100,9 +99,14 @@ public enum TaskReportPage {
   /// "high school physics"
   static func plain(_ alias: String) -> String { String(alias.map { $0 == "_" ? " " : $0 }) }
 
+  private static func indented(_ alias: String, _ depth: Int) -> String {
+    depth == 0 ? alias : String(repeating: "\u{2003}", count: depth) + plain(alias)
+  }
+
   private static let css = """
-    .bold { font-weight: 650 } .subjects { gap: 26px 24px } td:nth-child(2) { text-align: left } tbody th { text-align: left }
-    thead th:first-child, thead th:nth-child(2) { text-align: left } .error { stroke-width: 1 } .halo { stroke-width: 2.6 }
+    .bold { font-weight: 650 } .subjects, .scores { gap: 26px 24px } .error { stroke-width: 1 } .halo { stroke-width: 2.6 }
+    td:nth-child(2), tbody th, thead th:first-child, thead th:nth-child(2) { text-align: left }
+    section[aria-labelledby^="paired"] :is(td, th):nth-child(7) { text-align: left }
     @media (max-width: 560px) { .subjects svg, .scores svg { width: 100% } }
     """
 }

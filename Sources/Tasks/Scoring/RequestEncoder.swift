@@ -10,9 +10,9 @@ public struct RequestEncoder: Sendable {
   /// In front of texts whose tokenizer has no begin token, when the user wants it.
   let extraBegin: Int32?
   /// What the first token of a text is predicted from where nothing stands before it: the begin token, else the end token.
-  let prefix: Int32
+  public let prefix: Int32
   /// Tokens that the model reads at most.
-  let maxLength: Int
+  public let maxLength: Int
   /// A text that begins so has its begin token already.
   private let begin: String
 

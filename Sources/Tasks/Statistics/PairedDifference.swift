@@ -88,7 +88,8 @@ extension PairedDifference {
     (self.base, self.cut, lost, won) = (base, cut, counts.lost, counts.won)
     (bothRight, bothWrong, interval) = (counts.bothRight, counts.bothWrong, spread.interval)
     pValue = SignTest.pValue(lost: lost, won: won)
-    let error = spread.standardError.map(SmallestLoss.fromError)
+    // Where nothing changes in any resample, nothing is known of how much it would have to.
+    let error = spread.standardError.flatMap { $0 > 0 ? SmallestLoss.fromError($0) : nil }
     smallestLoss = counts.bothRight == nil ? error : SmallestLoss.share(questions: questions, changed: lost + won)
   }
 }

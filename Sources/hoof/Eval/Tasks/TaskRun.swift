@@ -29,15 +29,17 @@ struct TaskRun {
     Interrupt.catchSignals()
     let paths = arguments.all("MODEL")
     guard !paths.isEmpty else { throw UsageError(command: "eval", "MODEL is missing") }
-    guard let folder = arguments.string("data") else {
-      throw UsageError(command: "eval", "--data DIR is missing: where the benchmarks' files are")
-    }
     try checkOutputs(
       ["output", "html", "samples"].compactMap { arguments.string($0) }, inputs: paths + [arguments.string("against")].compactMap { $0 },
       force: arguments.has("force"))
     let selection: TaskSelection
-    do throws(TaskError) { selection = try catalogue.select(names, in: folder) } catch { throw CommandError("\(error)") }
-    if !isQuiet { for note in selection.notes + selection.tasks.flatMap(\.notes) { Output.note("hoof: \(note)") } }
+    let folder = arguments.string("data")
+    do throws(TaskError) { selection = try catalogue.select(names, in: folder) } catch {
+      if case .noFolder = error { throw UsageError(command: "eval", "\(error)") }
+      throw CommandError("\(error)")
+    }
+    let examples = selection.tasks.filter { (options.shots ?? $0.definition.shots ?? 0) > 0 }.compactMap(\.exampleNote)
+    if !isQuiet { for note in selection.notes + examples { Output.note("hoof: \(note)") } }
 
     let base = try arguments.string("against").map { try Candidate($0, arguments) }
     let candidates = try paths.map { try Candidate($0, arguments) }
@@ -54,7 +56,7 @@ struct TaskRun {
     if let profile = (backend as? ProfilingBackend)?.profile() { Output.note(profile.table) }
     var conditions = TaskReport.Conditions(
       program: "hoof \(Program.version)", backend: backend.name, precision: arguments.string("precision") ?? backend.activations.name,
-      limit: options.limit, dataFolder: folder)
+      limit: options.limit, dataFolder: folder ?? "")
     (conditions.draws, conditions.fewShotSeed) = (options.draws, Int(options.seed))
     try write(TaskReport(models: models, groups: selection.groups, conditions: conditions, isCompared: base != nil))
   }
@@ -63,8 +65,19 @@ struct TaskRun {
     let force = arguments.has("force")
     let json = report.json.text(pretty: true) + "\n"
     if let path = arguments.string("output") { try AtomicFile.write(json, to: path, force: force) }
-    if let path = arguments.string("html") { try AtomicFile.write(report.page, to: path, force: force) }
-    try Output.write(arguments.has("json") ? json : report.text)
+    if let path = arguments.string("html") { try AtomicFile.write(TaskReportPage.html(report), to: path, force: force) }
+    try Output.write(arguments.has("json") ? json : TaskRun.text(report))
+  }
+
+  /// Tables as lm-evaluation-harness prints them, and what differs from the base.
+  private static func text(_ report: TaskReport) -> String {
+    let conditions = report.conditions
+    let tables = report.models.map { model in
+      let limit = conditions.limit.map { ", at most \($0) questions of each task" } ?? ""
+      let head = "\(model.path) (\(conditions.backend), \(conditions.precision))\(limit), \(TimeSpan(model.seconds))\n"
+      return head + report.table(of: model) + (report.groupTable(of: model).map { "\n" + $0 } ?? "")
+    }
+    return (tables + report.pairings.map(\.text)).joined(separator: "\n")
   }
 
   private func failing<T>(_ body: () throws(FormatError) -> T) throws(CommandError) -> T {
