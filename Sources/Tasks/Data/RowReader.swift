@@ -21,6 +21,10 @@ struct RowReader {
   }
 
   func value(_ value: RowValue) throws(FormatError) -> (value: JSON, isField: Bool) {
+    let source = value.template.source
+    if let index, rows.names.contains(source), scope.row[source] == nil {
+      throw rows.error(index, value.key, TemplateError("is missing", missingField: source))
+    }
     do throws(TemplateError) { return try value.value(scope) } catch {
       guard let index else { throw self.error(value.key, error.description) }
       throw rows.error(index, value.key, error)

@@ -5,11 +5,13 @@ import JSON
 struct RowSet: Sendable {
   let file: RowFile
   let definition: TaskDefinition
+  /// Fields of the file's first row: a key of the definition that is one of these names a field.
+  let names: Set<String>
   /// Which of the file's rows; nil for all.
   private let chosen: [Int]?
 
-  init(_ file: RowFile, _ definition: TaskDefinition, chosen: [Int]? = nil) {
-    (self.file, self.definition, self.chosen) = (file, definition, chosen)
+  init(_ file: RowFile, _ definition: TaskDefinition, names: [String], chosen: [Int]? = nil) {
+    (self.file, self.definition, self.names, self.chosen) = (file, definition, Set(names), chosen)
   }
 
   var count: Int { chosen?.count ?? file.count }
@@ -74,9 +76,9 @@ final class OpenFiles {
           + layouts.map { $0.fields.joined(separator: ", ") }.joined(separator: "; or "))
     }
     // A file of its own for each task need not say whose it is.
-    guard let condition = layout.condition.first, first[condition.field] != nil else { return RowSet(file, layout) }
+    guard let condition = layout.condition.first, first[condition.field] != nil else { return RowSet(file, layout, names: first.names) }
     guard let chosen = try group(file, key(path, layouts), by: condition.field)[condition.value] else { return nil }
-    return RowSet(file, layout, chosen: chosen)
+    return RowSet(file, layout, names: first.names, chosen: chosen)
   }
 
   private func group(_ file: RowFile, _ key: Key, by field: String) throws(FormatError) -> [String: [Int]] {

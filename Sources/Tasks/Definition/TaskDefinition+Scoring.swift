@@ -29,7 +29,8 @@ extension TaskDefinition {
     for entry in list {
       try entry.refuseUnknown(
         besides: [
-          "metric", "aggregation", "higher_is_better", "hf_evaluate", "ignore_case", "ignore_punctuation", "ignore_numbers",
+          "metric", "aggregation", "higher_is_better", "hf_evaluate", "weight_by_size", "ignore_case", "ignore_punctuation",
+          "ignore_numbers",
           "regexes_to_ignore",
         ])
       let known = names(for: output)
@@ -55,7 +56,10 @@ extension TaskDefinition {
 
   static func generation(_ fields: DefinitionFields, delimiter: String) throws(FormatError) -> (until: [String], maxNewTokens: Int) {
     guard let settings = try fields.fields("generation_kwargs") else { return ([delimiter], 256) }
-    try settings.refuseUnknown(besides: ["until", "max_gen_toks", "do_sample", "temperature"])
+    try settings.refuseUnknown(besides: ["until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k", "num_beams"])
+    if let beams = try settings.int("num_beams", in: 1...1000), beams != 1 {
+      throw settings.error("num_beams", "must be 1: answers are written greedily")
+    }
     if try settings.bool("do_sample") == true, settings["temperature"]?.double != 0 {
       throw settings.error("do_sample", "must be false: answers are written greedily")
     }

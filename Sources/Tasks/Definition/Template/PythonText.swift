@@ -132,7 +132,10 @@ extension JSON {
         case "\r": out += "\\r"
         case "\t": out += "\\t"
         case "'" where quote == "'": out += "\\'"
-        case "\0"..<" ", "\u{7f}": out += "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
+        case _ where !scalar.isPythonPrintable:
+          let code = String(scalar.value, radix: 16)
+          let (mark, digits) = scalar.value < 0x100 ? ("x", 2) : scalar.value < 0x10000 ? ("u", 4) : ("U", 8)
+          out += "\\" + mark + String(repeating: "0", count: digits - code.count) + code
         default: out.unicodeScalars.append(scalar)
         }
       }
@@ -183,6 +186,17 @@ extension JSON {
     case .string: "a text"
     case .array: "a list"
     case .object: "an object"
+    }
+  }
+}
+
+extension Unicode.Scalar {
+  /// Whether `repr` shows it as it is.
+  fileprivate var isPythonPrintable: Bool {
+    switch properties.generalCategory {
+    case .control, .format, .surrogate, .privateUse, .unassigned, .lineSeparator, .paragraphSeparator: false
+    case .spaceSeparator: self == " "
+    default: true
     }
   }
 }

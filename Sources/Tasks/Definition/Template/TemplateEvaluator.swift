@@ -116,12 +116,12 @@ struct TemplateEvaluator {
     case (.object(let object), _): return object[place.pythonText]
     case (.array(let elements), .int(let index)):
       let index = index < 0 ? index + elements.count : index
-      return elements.indices.contains(index) ? elements[index] : nil
+      return elements.indices.contains(index) ? .some(elements[index]) : .none
     case (.string(let text), .int(let index)):
       let scalars = Array(text.unicodeScalars)
       let place = index < 0 ? index + scalars.count : index
-      return scalars.indices.contains(place) ? .string(String(Character(scalars[place]))) : nil
-    default: return nil
+      return scalars.indices.contains(place) ? .some(.string(String(Character(scalars[place])))) : .none
+    default: return .none
     }
   }
 
