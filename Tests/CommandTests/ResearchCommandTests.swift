@@ -14,8 +14,9 @@ struct ResearchCommandTests {
   init() throws {
     folder = try TemporaryFolder()
     let lines = try TestFiles.text(Example.prompts).split(separator: "\n").filter { $0.count > 60 }
-    count = lines.count / 2
-    func half(_ odd: Int) -> String { lines.indices.filter { $0 % 2 == odd && $0 < 2 * count }.map { lines[$0] + "\n" }.joined() }
+    let pairs = lines.count / 2
+    func half(_ odd: Int) -> String { (0..<pairs).map { lines[2 * $0 + odd] + "\n" }.joined() }
+    count = pairs
     calibration = try folder.write("calibration.txt", half(0))
     data = try folder.write("heldout.txt", half(1))
   }
