@@ -14,8 +14,9 @@ struct ResearchCommandTests {
   init() throws {
     folder = try TemporaryFolder()
     let lines = try TestFiles.text(Example.prompts).split(separator: "\n").filter { $0.count > 60 }
-    count = lines.count / 2
-    func half(_ odd: Int) -> String { lines.indices.filter { $0 % 2 == odd && $0 < 2 * count }.map { lines[$0] + "\n" }.joined() }
+    let pairs = lines.count / 2
+    func half(_ odd: Int) -> String { (0..<pairs).map { lines[2 * $0 + odd] + "\n" }.joined() }
+    count = pairs
     calibration = try folder.write("calibration.txt", half(0))
     data = try folder.write("heldout.txt", half(1))
   }
@@ -133,11 +134,14 @@ struct ResearchCommandTests {
   }
 
   @Test("a signal ends the study with 130 and no file")
-  func interrupt() {
-    let line =
-      "\"$HOOF\" research skip '\(Example.model)' --calibration '\(calibration)' --data '\(data)' --clusters 2 --drop 4 --sets all "
-      + "--prompt-tokens 8 --threads 1 -q -o '\(folder.path)/a.json' & sleep 0.3; kill -TERM $!; wait $!; echo $?"
-    let run = Subprocess.shell(line)
+  func interrupt() throws {
+    // Far more than two seconds of work.
+    let line = try TestFiles.text(data).split(separator: "\n")[0]
+    let many = try folder.write("many.txt", (0..<3000).map { "\($0) \(line)\n" }.joined())
+    let command =
+      "\"$HOOF\" research skip '\(Example.model)' --calibration '\(calibration)' --data '\(many)' --clusters 2 --drop 4 --sets all "
+      + "--prompt-tokens 8 --threads 1 -q -o '\(folder.path)/a.json' & sleep 2; kill -TERM $!; wait $!; echo $?"
+    let run = Subprocess.shell(command)
     #expect(run.output == "130\n" && run.errors.contains("interrupted; nothing was written"), "\(run)")
     #expect(!folder.names().contains("a.json"))
   }

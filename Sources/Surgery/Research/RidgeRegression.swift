@@ -3,8 +3,8 @@ import LinearAlgebra
 /// Several targets as linear functions of one signal, with a penalty on the slopes that is chosen by leaving each point out once.
 ///
 /// Minimises Σᵢ |yᵢ - ȳ - W·xᵢ|² + λ|W|² over points x of mean 0. With X = U·S·Vᵀ the error at a point that was left out is its residual
-/// over 1 - 1/n - Σⱼ uᵢⱼ²·sⱼ²/(sⱼ² + λ), so every λ is tried without fitting again. An infinite λ is among them: where the signal says nothing,
-/// the means alone predict.
+/// over 1 - 1/n - Σⱼ uᵢⱼ²·sⱼ²/(sⱼ² + λ), so every λ is tried without fitting again. An infinite λ is among them: where the signal says
+/// nothing, the means alone predict.
 struct RidgeRegression: Sendable {
   /// λ; infinite for the means alone.
   let penalty: Double

@@ -16,7 +16,7 @@ extension SkipResult {
             + "differ by from text to text."
           : "The signal says nothing about which set suits a calibration text left out of the fit, so that regression takes one for all.")
     }
-    if let oracle = row(.oracle), let interval = oracle.interval {
+    if candidates.sets.count > 1, let oracle = row(.oracle), let interval = oracle.interval {
       sentences.append(
         "The best of these \(candidates.sets.count) sets for each text, known only afterwards, would have changed the KL by "
           + "\(SkipResult.signed(oracle.difference)) nats (95 % interval \(SkipResult.range(interval)))"

@@ -11,11 +11,11 @@ extension Command {
 
         skip: dynamic skipping. Every text is left without K layers. Does it pay to choose them for each text, from its first tokens, when a
         static cut leaves out equally many? Sets of K layers are searched on calibration texts (greedily, over all texts and over each
-        cluster of texts with alike beginnings); each router chooses one of them for every held-out text. What is scored are the tokens behind those
-        that the choice was made from, the same for every router.
+        cluster of texts with alike beginnings); each router chooses one of them for every held-out text. What is scored are the tokens
+        behind those that the choice was made from, the same for every router.
 
-        Routers: static (the best set for all calibration texts), clusters (the nearest of k-means' centres), regression (ridge, from the signal
-        to each set's KL), and two controls: random, and the oracle, which takes the best set for each text after the fact.
+        Routers: static (the best set for all calibration texts), clusters (the nearest of k-means' centres), regression (ridge, from the
+        signal to each set's KL), and two controls: random, and the oracle, which takes the best set for each text after the fact.
         """,
       positionals: [
         Positional("STUDY", help: "skip"),
