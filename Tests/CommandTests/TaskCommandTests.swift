@@ -46,7 +46,7 @@ struct TaskCommandTests {
   func report() throws {
     let run = eval(["--tasks", "hellaswag,mmlu,moral", "-q", "-o", folder.file("out.json"), "--html", folder.file("page.html")])
     #expect(run.status == 0 && run.errors.isEmpty, "\(run.errors)")
-    for line in ["|Tasks", "|hellaswag", "|mmlu", "| - stem", "|  - abstract_algebra", "|Groups", "|moral", "|acc_norm|↑  |"] {
+    for line in [" Tasks ", "|hellaswag", "|mmlu", "| - stem", "|  - abstract_algebra", " Groups |", "|moral", "|acc_norm|↑  |"] {
       #expect(run.output.contains(line), "\(line)")
     }
     let json = try JSON(parsing: folder.read("out.json"))

@@ -67,6 +67,9 @@ enum PairedWords {
     case .lost: return "\(name): lost, \(figures); \(flips)."
     case .gained: return "\(name): gained, \(figures); \(flips)."
     case .mixed: return "\(name): mixed, \(figures), though \(flips)."
+    case .noEvidenceOfHarm where isShare && pair.isHigherBetter && pair.base == 0:
+      return
+        "\(name): nothing to lose, the base has none of \(NumberText.grouped(pair.questions)) right; \(NumberText.grouped(pair.won)) won."
     case .noEvidenceOfHarm where pair.lost + pair.won == 0 && pair.smallestLoss == nil:
       return "\(name): no evidence of harm at this sample size, \(change); none of \(NumberText.grouped(pair.questions)) answers changed."
     case .noEvidenceOfHarm:

@@ -73,7 +73,8 @@ public struct TaskRunner {
   /// How many questions a task is asked.
   public func asked(_ task: TaskData) -> Int { min(options.limit ?? task.count, task.count) }
 
-  public func shots(_ task: TaskData) -> Int { options.shots ?? task.definition.shots ?? 0 }
+  /// A task that says it has none has none, as in the harness.
+  public func shots(_ task: TaskData) -> Int { task.definition.shots == 0 ? 0 : options.shots ?? task.definition.shots ?? 0 }
 
   /// One outcome for each examinee.
   /// - Parameters:
@@ -153,16 +154,16 @@ public struct TaskRunner {
   private mutating func answers(
     to questions: [Question], _ portion: Range<Int>, _ task: TaskData, _ caches: [AnswerCache?], _ monitor: (Event) throws -> Void
   ) throws -> [[ModelAnswer]] {
-    // Models that are compared answer together: positions are the same, and counted once.
+    guard task.definition.output != .generate else {
+      return try examinees.indices.map { try writtenAnswers(of: $0, to: questions, portion, task, caches[$0], monitor) }
+    }
+    // Models that are compared are scored together: positions are the same, and counted once.
     let known = caches.map { $0?.found ?? 0 }.min() ?? 0
     let split = min(max(portion.lowerBound, known), portion.upperBound)
     var answers = examinees.indices.map { model in (portion.lowerBound..<split).map { caches[model]!.answer($0)! } }
     try monitor(.questions(Double(split - portion.lowerBound)))
     guard split < portion.upperBound else { return answers }
-    let open = Array(questions.dropFirst(split - portion.lowerBound))
-    let found =
-      task.definition.output == .generate
-      ? try writtenAnswers(to: open, task, monitor) : try scoredAnswers(to: open, from: split, task, monitor)
+    let found = try scoredAnswers(to: Array(questions.dropFirst(split - portion.lowerBound)), from: split, task, monitor)
     for model in examinees.indices {
       // Each cache gets what it has not.
       let has = max(caches[model]?.found ?? 0, split)
@@ -173,21 +174,27 @@ public struct TaskRunner {
   }
 
   private func writtenAnswers(
-    to questions: [Question], _ task: TaskData, _ monitor: (Event) throws -> Void
-  ) throws -> [[ModelAnswer]] {
-    try examinees.map { examinee in
-      let writer = AnswerWriter(examinee.model, examinee.encoder, ends: examinee.ends)
-      do {
-        return try writer.answers(
-          to: questions.map { $0.contexts[0] }, stops: task.definition.until, limit: task.definition.maxNewTokens
-        ) { event in
-          switch event {
-          case .requests(let count): try monitor(.questions(Double(count) / Double(examinees.count)))
-          case .note(let note): try monitor(.note(note))
-          }
-        }.map { ModelAnswer(text: $0) }
-      } catch let error as AnswerWriter.Refusal { throw TaskRunError(description: "\(task.definition.name): \(error)") }
-    }
+    of model: Int, to questions: [Question], _ portion: Range<Int>, _ task: TaskData, _ cache: AnswerCache?,
+    _ monitor: (Event) throws -> Void
+  ) throws -> [ModelAnswer] {
+    let split = min(max(portion.lowerBound, cache?.found ?? 0), portion.upperBound)
+    let known = (portion.lowerBound..<split).compactMap { cache?.answer($0) }
+    let share = 1 / Double(examinees.count)
+    try monitor(.questions(Double(known.count) * share))
+    guard split < portion.upperBound else { return known }
+    let writer = AnswerWriter(examinees[model].model, examinees[model].encoder, ends: examinees[model].ends)
+    do {
+      let found = try writer.answers(
+        to: questions.dropFirst(known.count).map { $0.contexts[0] }, stops: task.definition.until, limit: task.definition.maxNewTokens
+      ) { event in
+        switch event {
+        case .requests(let count): try monitor(.questions(Double(count) * share))
+        case .note(let note): try monitor(.note(note))
+        }
+      }.map { ModelAnswer(text: $0) }
+      cache?.append(found)
+      return known + found
+    } catch let error as AnswerWriter.Refusal { throw TaskRunError(description: "\(task.definition.name): \(error)") }
   }
 
   private mutating func scoredAnswers(

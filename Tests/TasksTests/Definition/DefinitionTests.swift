@@ -113,9 +113,13 @@ struct DefinitionTests {
   @Test("every built-in definition can be read, and has a layout for hoof's neutral rows or is published in one")
   func builtIn() throws {
     let catalogue = try TaskCatalogue()
-    #expect(catalogue.names.count == 16 + 57)
-    #expect(catalogue.groupNames == ["mmlu", "mmlu_stem", "mmlu_other", "mmlu_social_sciences", "mmlu_humanities"])
-    #expect(catalogue.groupNames.dropFirst().map { catalogue.group($0)!.members.count } == [19, 13, 12, 13])
+    // The arithmetic ladder has two styles and six depths.
+    #expect(catalogue.names.count == 16 + 57 + 2 * 6)
+    #expect(
+      catalogue.groupNames == [
+        "mmlu", "mmlu_stem", "mmlu_other", "mmlu_social_sciences", "mmlu_humanities", "arithmetic_ladder", "arithmetic_ladder_cot",
+      ])
+    #expect(catalogue.groupNames.dropFirst().map { catalogue.group($0)!.members.count } == [19, 13, 12, 13, 6, 6])
     #expect(catalogue.group("mmlu_social_sciences")?.alias == "social sciences")
     #expect(catalogue.layouts("mmlu_world_religions")?[0].alias == "world_religions")
     #expect(catalogue.layouts("gsm8k")?[0].shots == 5)
