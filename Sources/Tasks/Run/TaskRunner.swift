@@ -63,11 +63,17 @@ public struct TaskRunner {
   public let options: Options
   private var scorer: ContinuationScorer
 
-  private static let portion = 512
+  /// Questions that come and go together, and are kept together: fewer of large models, so that a kill costs minutes and not hours. Always
+  /// the same for a model, because what is in a batch moves the last digits.
+  private let portion: Int
+  private static let portions = 64...512
+  private static let parametersOfPortion = 16_000_000_000
 
   public init(_ examinees: [Examinee], options: Options = Options()) {
     (self.examinees, self.options) = (examinees, options)
     scorer = ContinuationScorer(examinees.map(\.model))
+    let parameters = examinees.map(\.model.config.parameterCount).max() ?? 1
+    portion = min(max(TaskRunner.parametersOfPortion / max(1, parameters), TaskRunner.portions.lowerBound), TaskRunner.portions.upperBound)
   }
 
   /// How many questions a task is asked.
@@ -92,16 +98,16 @@ public struct TaskRunner {
     var divergence = Array(repeating: (sum: 0.0, positions: 0), count: examinees.count)
     var sampler = FewShotSampler(task, count: shots(task), seed: options.seed)
 
-    for start in stride(from: 0, to: asked, by: TaskRunner.portion) {
-      let portion = start..<min(start + TaskRunner.portion, asked)
+    for start in stride(from: 0, to: asked, by: portion) {
+      let range = start..<min(start + portion, asked)
       var questions: [Question] = []
-      for index in portion { questions.append(try task.question(index, examples: sampler.next(for: index))) }
-      let answers = try answers(to: questions, portion, task, caches, monitor)
+      for index in range { questions.append(try task.question(index, examples: sampler.next(for: index))) }
+      let answers = try answers(to: questions, range, task, caches, monitor)
       for (offset, question) in questions.enumerated() {
         var found: [[Double]] = []
         for model in examinees.indices {
           let answer = answers[model][offset]
-          let figure = try judge(figures, answer, question, task, portion.lowerBound + offset)
+          let figure = try judge(figures, answer, question, task, range.lowerBound + offset)
           for (metric, value) in figure.enumerated() {
             values[model][metric].append(value.value)
             if model == 0 { weights[metric].append(value.weight) }
@@ -110,7 +116,7 @@ public struct TaskRunner {
           divergence[model].positions += answer.positions
           found.append(figure.map(\.value))
         }
-        let index = portion.lowerBound + offset
+        let index = range.lowerBound + offset
         try record(
           Record(index: index, row: task.row(index), question: question, answers: answers.map { $0[offset] }, values: found))
       }
