@@ -2,9 +2,13 @@ import Glibc
 
 /// Writing a whole file so that its final name never shows half of it: temporary name in the same folder, sync, rename.
 public enum AtomicFile {
-  /// Refuses early what `write` would refuse after the work: an existing file without `force`.
+  /// Refuses early what `write` would refuse after the work: an existing file without `force`, a device or a folder in any case.
   public static func check(_ path: String, force: Bool) throws(CommandError) {
-    if !force, access(path, F_OK) == 0 { throw exists(path) }
+    var status = stat()
+    guard stat(path, &status) == 0 else { return }
+    // A rename would put a file where a device or a folder was.
+    guard status.st_mode & S_IFMT == S_IFREG else { throw CommandError("is not a regular file", at: path, advice: "give a file name") }
+    if !force { throw exists(path) }
   }
 
   /// An existing file is replaced only with `force`.

@@ -72,6 +72,9 @@ struct AtomicFileTests {
     try AtomicFile.write("two", to: "\(folder)/a", force: true)
     #expect(try TestFiles.text("\(folder)/a") == "two")
     #expect(throws: CommandError.self) { try AtomicFile.write("x", to: "\(folder)/none/a", force: false) }
+    // Not even with --force: a rename would put a file where the device was.
+    #expect(throws: CommandError.self) { try AtomicFile.check("/dev/null", force: true) }
+    #expect(throws: CommandError.self) { try AtomicFile.check(folder, force: true) }
     #expect(scratch.names() == ["a"])
   }
 

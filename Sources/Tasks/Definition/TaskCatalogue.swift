@@ -98,7 +98,7 @@ public struct TaskCatalogue: Sendable {
 
 extension TaskGroup {
   /// `{"group": "mmlu_stem", "group_alias": "stem", "task": […], "aggregate_metric_list": […], "metadata": {"version": 2}}`
-  fileprivate init(_ fields: DefinitionFields) throws(FormatError) {
+  init(_ fields: DefinitionFields) throws(FormatError) {
     try fields.refuseUnknown(besides: ["group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"])
     guard let name = try fields.string("group"), !name.isEmpty else { throw fields.error("group", "must be the group's name") }
     guard let members = try fields.strings("task"), !members.isEmpty else {

@@ -14,6 +14,10 @@ package enum TaskParsers {
   /// A file of definitions, and a question by each of its layouts.
   package static func definitions(_ bytes: [UInt8]) throws {
     for object in try TaskCatalogue.entries(bytes, path: "fuzz.json") {
+      if object["group"] != nil {
+        _ = try TaskGroup(DefinitionFields(path: "fuzz.json", object: object))
+        continue
+      }
       for object in try Repetition.expanded(object, path: "fuzz.json") {
         for layout in try TaskDefinition.layouts(of: object, path: "fuzz.json") {
           let scope = TemplateScope(row: row, constants: layout.constants)

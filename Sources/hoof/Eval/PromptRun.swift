@@ -24,7 +24,8 @@ struct PromptRun {
       CommandOption("raw", help: "go on with prompts as they stand, also where the model has a chat template"),
       CommandOption("slots", .int(1...1024), help: "answers written side by side (default: \(usualSlots))"),
     ] + CommandOption.sampling(temperature: 0) + [
-      .context("the model's, at most \(WritingModel.usualContext)"), .output("write the answers to this file, one JSON object per line"),
+      .context("the model's, at most \(WritingModel.usualContext)"),
+      .output("write the answers to this file, one JSON object per line; with --tasks the scores, as lm_eval writes them"),
       .force,
     ]
 
