@@ -21,7 +21,9 @@ struct CompareTaskTests {
     ]
     let run = Subprocess.hoof(common + ["--task-data", folder.path, "-o", folder.file("table.json"), "--html", folder.file("page.html")])
     #expect(run.status == 0, "\(run.errors)")
-    for text in ["plain", "arithmetic_ladder", "questions lost and won against the base", "no evidence of harm in arithmetic_ladder and plain"] {
+    for text in [
+      "plain", "arithmetic_ladder", "questions lost and won against the base", "no evidence of harm in arithmetic_ladder and plain",
+    ] {
       #expect(run.output.contains(text), "\(text): \(run.output)")
     }
     let rows = try #require(try JSON(parsing: folder.read("table.json"))["rows"]?.array)
