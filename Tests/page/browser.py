@@ -135,10 +135,13 @@ class Page:
     def count(self, selector):
         return self.run(f"document.querySelectorAll({json.dumps(selector)}).length")
 
-    def click(self, selector):
-        box = self.wait(f"""(() => {{ const node = document.querySelector({json.dumps(selector)}); node.scrollIntoView({{ block: "nearest" }});
+    def click(self, selector, unless=None):
+        """Clicks the middle of it once nothing covers it; with `unless`, leaves it alone when that is true first."""
+        box = self.wait(f"""(() => {{ if ({unless or "false"}) return "left"; const node = document.querySelector({json.dumps(selector)}); node.scrollIntoView({{ block: "nearest" }});
           const box = node.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
           return box.width > 0 && node.contains(document.elementFromPoint(x, y)) ? [x, y] : null; }})()""")
+        if box == "left":
+            return
         for kind in ("mousePressed", "mouseReleased"):
             self.call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 

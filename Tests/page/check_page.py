@@ -36,8 +36,8 @@ class Setting:
             page.wait("document.querySelector('#ask').open")
             page.type(self.arguments.key)
             page.press("Enter")
-        if self.is_real:  # short answers: conversations stay within the context of the smallest models
-            page.run('localStorage["hoof.settings"] = JSON.stringify({ system: "", sampling: { max_tokens: 120 } })')
+        if self.is_real:  # short answers: conversations stay within the context of the smallest models; a seed: every run meets the same ones
+            page.run('localStorage["hoof.settings"] = JSON.stringify({ system: "", sampling: { max_tokens: 120, seed: 1 } })')
             page.reload()
         if is_ready:
             page.wait("!document.querySelector('#model-a').textContent.includes('no model') && document.querySelector('#model-a').value")

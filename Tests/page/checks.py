@@ -23,10 +23,14 @@ def send(page, text):
     page.press("Enter")
 
 
+def is_done(answers=None):
+    """JavaScript for: nothing is written any more, and there are so many answers."""
+    return ("document.querySelector('#stop').hidden && !document.querySelector('.wait')" +
+            (f" && document.querySelectorAll('.answer .below .tools').length === {answers}" if answers else ""))
+
+
 def done(page, answers=None, seconds=60):
-    """Waits until nothing is written any more."""
-    page.wait("document.querySelector('#stop').hidden && !document.querySelector('.wait')" +
-              (f" && document.querySelectorAll('.answer .below .tools').length === {answers}" if answers else ""), seconds)
+    page.wait(is_done(answers), seconds)
 
 
 def say(page, text, answers=None):
