@@ -52,6 +52,21 @@ extension CPUBackend {
     }
   }
 
+  public func copyRows(_ x: Tensor, at sources: Tensor?, into out: Tensor, at targets: Tensor) {
+    Check.copyRows(x, at: sources, into: out, at: targets)
+    guard targets.rows > 0, x.columns > 0 else { return }
+    let (from, into, rowBytes) = (UnsafeRawPointer(x.raw), out.raw, x.rowBytes)
+    let (chosen, places) = (sources?.i32, targets.i32)
+    parallel(targets.rows, grain: max(1, CPUBackend.bytesPerPiece / rowBytes)) { rows in
+      for row in rows {
+        let (source, target) = (chosen.map { Int($0[row]) } ?? row, Int(places[row]))
+        precondition(source >= 0 && source < x.rows, "copyRows: row \(source) of \(x.rows)")
+        precondition(target >= 0 && target < out.rows, "copyRows: row \(target) of \(out.rows)")
+        memcpy(into + target * rowBytes, from + source * rowBytes, rowBytes)
+      }
+    }
+  }
+
   /// Elements converted at a time: a multiple of every block, small enough for the stack and the first cache.
   private static var chunk: Int { 2048 }
   private static var bytesPerPiece: Int { 65_536 }

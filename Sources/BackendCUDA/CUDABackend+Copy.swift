@@ -24,9 +24,7 @@ extension CUDABackend {
   /// Rows `ids` of a table of any type, or all of them. A power of two of lanes has a row, as many as have something to do.
   private func gather(_ table: Tensor, at ids: Tensor?, into out: Tensor) {
     guard out.columns > 0 else { return }
-    let width = min(8, 16 / out.dtype.block.bytes)
-    var lanes = 1
-    while lanes < CUDABackend.gatherThreads, lanes * width < out.columns { lanes *= 2 }
+    let lanes = CUDABackend.lanes(out.columns.dividedUp(by: min(8, 16 / out.dtype.block.bytes)))
     let pieces = min(64, out.columns.dividedUp(by: lanes * 16))
     launch(
       .copy, "hoof_gather_rows_\(table.dtype.name)_\(out.dtype.name)",
@@ -34,5 +32,23 @@ extension CUDABackend {
       table.pointer, ids.pointer, out.pointer, Int64(out.rows), Int64(out.columns), Int64(table.rowBytes), Int64(table.rows), Int32(lanes))
   }
 
+  /// A power of two of lanes has a row, as in `gather`.
+  public func copyRows(_ x: Tensor, at sources: Tensor?, into out: Tensor, at targets: Tensor) {
+    Check.copyRows(x, at: sources, into: out, at: targets)
+    guard targets.rows > 0, x.columns > 0 else { return }
+    let lanes = CUDABackend.lanes(x.rowBytes.dividedUp(by: 16))
+    launch(
+      .copy, "hoof_copy_rows", grid: Grid(x: targets.rows.dividedUp(by: CUDABackend.gatherThreads / lanes)),
+      threads: CUDABackend.gatherThreads, x.pointer, sources.pointer, out.pointer, targets.pointer, Int64(targets.rows), Int64(x.rowBytes),
+      Int64(x.rows), Int64(out.rows), Int32(lanes))
+  }
+
   private static var gatherThreads: Int { 256 }
+
+  /// As many as have something to do.
+  private static func lanes(_ pieces: Int) -> Int {
+    var lanes = 1
+    while lanes < gatherThreads, lanes < pieces { lanes *= 2 }
+    return lanes
+  }
 }

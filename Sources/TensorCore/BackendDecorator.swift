@@ -34,6 +34,9 @@ extension BackendDecorator {
   }
   public func matmuls(_ a: Tensor, _ weights: [Tensor], into outs: [Tensor]) { base.matmuls(a, weights, into: outs) }
   public func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor) { base.gatherRows(table, at: ids, into: out) }
+  public func copyRows(_ x: Tensor, at sources: Tensor?, into out: Tensor, at targets: Tensor) {
+    base.copyRows(x, at: sources, into: out, at: targets)
+  }
   public func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor) { base.scatterAddRows(x, at: ids, into: table) }
   public func columnSums(_ x: Tensor, beta: Float, into out: Tensor) { base.columnSums(x, beta: beta, into: out) }
   public func rowDots(_ a: Tensor, _ b: Tensor, into out: Tensor) { base.rowDots(a, b, into: out) }

@@ -63,6 +63,10 @@ public enum Check {
       column(ids, out.rows, .i32) && table.columns == out.columns && activations(out) && table.dtype != .i32, "gatherRows",
       [table, ids, out])
   }
+  public static func copyRows(_ x: Tensor, at sources: Tensor?, into out: Tensor, at targets: Tensor) {
+    let ids = targets.columns == 1 && targets.dtype == .i32 && (sources.map { column($0, targets.rows, .i32) } ?? (x.rows == targets.rows))
+    require(ids && x.columns == out.columns && x.dtype == out.dtype && x.dtype.isDense, "copyRows", [x, sources, out, targets])
+  }
   public static func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor) {
     require(column(ids, x.rows, .i32) && table.columns == x.columns && activations(x) && floats(table), "scatterAddRows", [x, ids, table])
   }

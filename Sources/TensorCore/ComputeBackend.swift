@@ -101,6 +101,7 @@ public struct DivergenceRows: Sendable {
 ///     rope (x, out)                       bb, fb
 ///     matmul                              a bf16 → out f32 or bf16; left: a and b both bf16, out f32
 ///     gatherRows                          out T
+///     copyRows                            x and out T
 ///     scatterAddRows                      x T, table f32
 ///     columnSums, activationStatistics    x T, out f32
 ///     rowDots                             a and b T, out f32
@@ -161,6 +162,9 @@ public protocol ComputeBackend: AnyObject, Sendable {
   func matmuls(_ a: Tensor, _ weights: [Tensor], into outs: [Tensor])
   /// out[n] = table[ids[n]]; table [V, C] any type, ids [N, 1] i32 within 0 ..< V, out [N, C].
   func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor)
+  /// out[targets[n]] = x[sources[n]], or x[n] without sources; the other rows of out stay. x [S, C] and out [V, C] of one dense type, ids [N, 1]
+  /// i32, all targets different. x may be `out` where no row is both read and written.
+  func copyRows(_ x: Tensor, at sources: Tensor?, into out: Tensor, at targets: Tensor)
   /// table[ids[n]] += x[n]: the embedding's backward. Deterministic: rows are added in order of n.
   func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor)
   /// out [1, C] = Σ_n x[n] + beta·out

@@ -115,6 +115,10 @@ extension ProfilingBackend {
   public func gatherRows(_ table: Tensor, at ids: Tensor, into out: Tensor) {
     timed("gatherRows", [table.rows(0..<min(table.rows, out.rows)), ids, out]) { base.gatherRows(table, at: ids, into: out) }
   }
+  public func copyRows(_ x: Tensor, at sources: Tensor?, into out: Tensor, at targets: Tensor) {
+    let moved = out.rows(0..<min(out.rows, targets.rows))
+    timed("copyRows", [moved, moved, sources, targets]) { base.copyRows(x, at: sources, into: out, at: targets) }
+  }
   public func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor) {
     timed("scatterAddRows", [x, x, x, ids]) { base.scatterAddRows(x, at: ids, into: table) }
   }

@@ -53,7 +53,7 @@ extension OpCatalogue {
       maskGroups(1654, 6, 64, perRow: true), maskGroups(4096, 4096, 1, perRow: false),
       copy(8192, 4096, .f32, .f32), copy(4096, 4096, .f32, .bf16), copy(4096, 4096, .f32, .f16), copy(4096, 4096, .bf16, .f32),
       copy(4096, 4096, .f16, .f32), copy(4096, 4096, .q8_0, .f32), copy(4096, 4096, .q4_K, .f32),
-      gatherRows(table: 32_000, 2048, .bf16, count: 512),
+      gatherRows(table: 32_000, 2048, .bf16, count: 512), copyRows(2048, 512, .f32),
       adamW(2048, 4096, step: 3),
     ]
   }

@@ -39,7 +39,7 @@ extension OpCatalogue {
         variants: 4, 2048, width: width, vocabulary: vocabulary, chunk: 2048, recomputed: true, .bf16, in: .bf16),
       linearCrossEntropy(
         2048, width: width, vocabulary: vocabulary, chunk: 2048, .bf16, dHidden: true, dWeight: true, in: .bf16),
-      gatherRows(table: vocabulary, width, .bf16, count: 8192),
+      gatherRows(table: vocabulary, width, .bf16, count: 8192), copyRows(8192, 1024, .bf16),
     ]
     return cases
   }

@@ -8,6 +8,9 @@ extension OpCatalogue {
       cases += [rowDots(rows, columns), rowLogSumExp(rows, columns), rowArgmax(rows, columns), activationStatistics(rows, columns)]
       cases.append(scatterAddRows(table: 11, columns, count: rows))
       for dtype in [DType.f32, .f16, .bf16, .q8_0, .q4_K] { cases.append(gatherRows(table: 11, columns, dtype, count: rows)) }
+      for dtype in [DType.f32, .f16, .bf16] {
+        cases += [copyRows(rows, columns, dtype), copyRows(rows, columns, dtype, of: 11), copyRowsWithin(rows, columns, dtype)]
+      }
     }
     cases += [rowLogSumExp(3, 128_256), rowLogSumExp(4, 257, scale: 1e4), rowLogSumExpExtremes]
     cases += [rowArgmax(3, 128_256), rowArgmaxExtremes, gatherRows(table: 300, 512, .q4_K, count: 41)]
@@ -37,6 +40,38 @@ extension OpCatalogue {
       let ids = try arguments.input("ids", (0..<count).map { $0 == 0 ? rows - 1 : Int.random(in: 0..<rows, using: &arguments.random) })
       let out = try arguments.output("out", count, columns, type)
       return { arguments.backend.gatherRows(table, at: ids, into: out) }
+    }
+  }
+
+  /// - Parameter stored: rows of x to choose from; nil copies all of them.
+  static func copyRows(_ count: Int, _ columns: Int, _ dtype: DType, of stored: Int? = nil) -> OpCase {
+    let bytes = count * (2 * dtype.rowBytes(columns: columns) + (stored == nil ? 4 : 8))
+    return OpCase(
+      "copyRows" + (stored == nil ? "" : " chosen"), group: "Copy", shapes: "\(Shape(count, columns)) into \(2 * count + 3)", dtype: dtype,
+      tolerance: .exact, bytes: bytes, flops: 0
+    ) { arguments throws(BackendError) in
+      let x = try arguments.input("x", stored ?? count, columns, dtype)
+      let sources = try stored.map { stored throws(BackendError) in
+        try arguments.input("sources", (0..<count).map { $0 == 0 ? stored - 1 : Int.random(in: 0..<stored, using: &arguments.random) })
+      }
+      let places = (0..<2 * count + 3).shuffled(using: &arguments.random)
+      let targets = try arguments.input("targets", Array(places.prefix(count)))
+      let out = try arguments.update("out", arguments.random.matrix(places.count, columns), dtype)
+      return { arguments.backend.copyRows(x, at: sources, into: out, at: targets) }
+    }
+  }
+
+  /// From some rows of a tensor to others of it.
+  static func copyRowsWithin(_ count: Int, _ columns: Int, _ dtype: DType) -> OpCase {
+    OpCase(
+      "copyRows within", group: "Copy", shapes: "\(count) of \(Shape(2 * count + 1, columns))", dtype: dtype, tolerance: .exact,
+      bytes: count * (2 * dtype.rowBytes(columns: columns) + 8), flops: 0
+    ) { arguments throws(BackendError) in
+      let places = (0..<2 * count + 1).shuffled(using: &arguments.random)
+      let sources = try arguments.input("sources", Array(places.prefix(count)))
+      let targets = try arguments.input("targets", Array(places.suffix(count)))
+      let out = try arguments.update("out", arguments.random.matrix(places.count, columns), dtype)
+      return { arguments.backend.copyRows(out, at: sources, into: out, at: targets) }
     }
   }
 

@@ -38,6 +38,14 @@ extension ReferenceBackend {
     for (n, id) in loadIntegers(ids).enumerated() { store(load(table.rows(id..<id + 1)), into: out.rows(n..<n + 1)) }
   }
 
+  public func copyRows(_ x: Tensor, at sources: Tensor?, into out: Tensor, at targets: Tensor) {
+    Check.copyRows(x, at: sources, into: out, at: targets)
+    let sources = sources.map(loadIntegers) ?? Array(0..<x.rows)
+    for (source, target) in zip(sources, loadIntegers(targets)) {
+      store(load(x.rows(source..<source + 1)), into: out.rows(target..<target + 1))
+    }
+  }
+
   public func scatterAddRows(_ x: Tensor, at ids: Tensor, into table: Tensor) {
     Check.scatterAddRows(x, at: ids, into: table)
     for (n, id) in loadIntegers(ids).enumerated() {

@@ -41,7 +41,7 @@ public struct KVCache: Sendable {
   public mutating func copy(first count: Int, of source: Int, to target: Int) {
     precondition(
       count <= lengths[source] && source != target, "KV cache: \(count) of \(lengths[source]) tokens, slot \(source) to \(target)")
-    storage.copy(source * capacity..<source * capacity + count, to: target * capacity)
+    storage.copy(source * capacity..<source * capacity + count, to: target * capacity, of: storage)
     lengths[target] = count
   }
 

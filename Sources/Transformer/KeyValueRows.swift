@@ -35,10 +35,26 @@ public struct KeyValueRows: Sendable {
 
   public var byteCount: Int { layers.reduce(0) { $0 + ($1.map { $0.keys.byteCount + $0.values.byteCount } ?? 0) } }
 
-  /// Copies rows to where another sequence begins; the two places must not overlap.
-  public func copy(_ source: Range<Int>, to start: Int) { copy(source, to: start, of: self) }
+  /// Rows and where they go.
+  public struct Move: Sendable, Equatable {
+    public var source: Range<Int>
+    public var start: Int
 
-  /// The same into the rows of other storage of the same model.
+    public init(_ source: Range<Int>, to start: Int) { (self.source, self.start) = (source, start) }
+  }
+
+  /// Copies rows to where other sequences begin, all at once: no row may be both read and written.
+  public func copy(_ moves: [Move]) throws(BackendError) {
+    guard moves.contains(where: { !$0.source.isEmpty }) else { return }
+    let sources = try Tensor(moves.flatMap { $0.source.map(Int32.init) }, on: backend)
+    let targets = try Tensor(moves.flatMap { ($0.start..<$0.start + $0.source.count).map(Int32.init) }, on: backend)
+    for case let (keys, values)? in layers {
+      backend.copyRows(keys, at: sources, into: keys, at: targets)
+      backend.copyRows(values, at: sources, into: values, at: targets)
+    }
+  }
+
+  /// Copies neighbouring rows into storage of the same model, this one or another; the two places must not overlap.
   public func copy(_ source: Range<Int>, to start: Int, of other: KeyValueRows) {
     for case (let own?, let others?) in zip(layers, other.layers) {
       for (from, into) in [(own.keys, others.keys), (own.values, others.values)] {
@@ -74,7 +90,8 @@ public struct KeyValueRows: Sendable {
       keyCounts: try Tensor(runs.map { Int32($0.held + $0.count) }, on: backend), count: runs.count,
       longestQuery: runs.map(\.count).max() ?? 0)
     let layout = PackedLayout(lengths: runs.map(\.count), positions: try Tensor(positions, on: backend), spans: spans)
-    return Pass(layout: layout, ranges: ranges, places: runs.map { $0.start + $0.held }, layers: layers)
+    let places = runs.flatMap { run in (run.start + run.held..<run.start + run.held + run.count).map(Int32.init) }
+    return Pass(layout: layout, ranges: ranges, places: try Tensor(places, on: backend), layers: layers)
   }
 
   /// The rows of one pass and where their keys and values go.
@@ -82,17 +99,15 @@ public struct KeyValueRows: Sendable {
     public let layout: PackedLayout
     /// Each run's rows of the pass.
     public let ranges: [Range<Int>]
-    fileprivate let places: [Int]
+    /// The row of the storage for each row of the pass, [N, 1] i32.
+    fileprivate let places: Tensor
     fileprivate let layers: [(keys: Tensor, values: Tensor)?]
 
     /// Puts the pass's keys and values behind the earlier ones; returns all of the layer's.
     func append(keys: Tensor, values: Tensor, layer: Int) -> (keys: Tensor, values: Tensor) {
       guard let cached = layers[layer] else { preconditionFailure("key and value rows: layer \(layer) has no attention") }
-      for (range, start) in zip(ranges, places) {
-        let place = start..<start + range.count
-        keys.backend.copy(keys.rows(range), into: cached.keys.rows(place))
-        values.backend.copy(values.rows(range), into: cached.values.rows(place))
-      }
+      keys.backend.copyRows(keys, at: nil, into: cached.keys, at: places)
+      values.backend.copyRows(values, at: nil, into: cached.values, at: places)
       return cached
     }
   }

@@ -39,6 +39,12 @@ import Testing
       Mistake("gatherRows: [9, 4] f32, [3, 1] i32, [2, 4] f32") { b in
         b.gatherRows(try x(9, 4, b), at: try x(3, 1, b, .i32), into: try x(2, 4, b))
       },
+      Mistake("copyRows: [3, 4] f32, [2, 1] i32, [9, 4] f32, [3, 1] i32") { b in
+        b.copyRows(try x(3, 4, b), at: try x(2, 1, b, .i32), into: try x(9, 4, b), at: try x(3, 1, b, .i32))
+      },
+      Mistake("copyRows: [3, 4] f32, nil, [9, 4] f32, [2, 1] i32") { b in
+        b.copyRows(try x(3, 4, b), at: nil, into: try x(9, 4, b), at: try x(2, 1, b, .i32))
+      },
       Mistake("scatterAddRows: [3, 4] f32, [3, 1] f32, [9, 4] f32") { b in
         b.scatterAddRows(try x(3, 4, b), at: try x(3, 1, b), into: try x(9, 4, b))
       },

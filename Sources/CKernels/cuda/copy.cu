@@ -1,4 +1,4 @@
-// copy and gatherRows. Copies between dense types run over one long row of elements, 16 a thread in packets; equal types are moved by the
+// copy, gatherRows and copyRows. Copies between dense types run over one long row of elements, 16 a thread in packets; equal types are moved by the
 // driver. Gathering, and copying quantised matrices (whose rows may end inside a block), works by rows: a team of up to 256 threads has a
 // row, wide rows are cut into pieces (blockIdx.y), and each thread decodes 4 or 8 neighbours of one scale at a time. Each byte is read once
 // from memory; a block's scale is read by its neighbours from the cache.
@@ -81,6 +81,30 @@ HOOF_INLINE void gather_rows(
     }
   }
 }
+
+template <class Word> HOOF_INLINE void copy_row(const u8 *from, u8 *to, i64 rowBytes, int lane, int lanes) {
+  for (i64 i = lane; i < rowBytes / (i64)sizeof(Word); i += lanes)
+    reinterpret_cast<Word *>(to)[i] = reinterpret_cast<const Word *>(from)[i];
+}
+
+/// out[targets[n]] = x[sources[n]], or x[n] without sources, byte for byte. Ids outside of x or out are skipped. No row is read and written
+/// both, so that x may be out.
+HOOF_KERNEL __launch_bounds__(256) hoof_copy_rows(
+    const u8 *x, const i32 *sources, u8 *out, const i32 *targets, i64 count, i64 rowBytes, i64 rows, i64 outRows, i32 lanes) {
+  i64 n = (i64)blockIdx.x * (blockDim.x / lanes) + threadIdx.x / lanes;
+  if (n >= count) return;
+  i64 source = sources ? sources[n] : n, target = targets[n];
+  if (source < 0 || source >= rows || target < 0 || target >= outRows) return;
+  const u8 *from = x + source * rowBytes;
+  u8 *to = out + target * rowBytes;
+  int lane = threadIdx.x % lanes;
+  if (is_aligned(x, 16) && is_aligned(out, 16) && rowBytes % 16 == 0) {
+    copy_row<uint4>(from, to, rowBytes, lane, lanes);
+  } else {
+    copy_row<u16>(from, to, rowBytes, lane, lanes);
+  }
+}
+HOOF_EXPORT(hoof_copy_rows)
 
 #define COPY(from, to, From, To)                                                                                                   \
   HOOF_KERNEL __launch_bounds__(256) hoof_copy_##from##_##to(const From *x, To *out, i64 count) { copy(x, out, count); }            \

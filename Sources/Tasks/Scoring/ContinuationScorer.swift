@@ -142,7 +142,8 @@ public struct ContinuationScorer {
     }
     for (level, scored) in levels.enumerated() {
       let branches = tree.level(level)
-      for branch in branches { copyPath(to: branch, of: tree) }
+      let moves = branches.compactMap { path(to: $0, of: tree) }
+      for rows in storage { try rows.copy(moves) }
       let rows = Set(scored.map(\.row)).sorted()
       var hidden: [Tensor] = []
       for model in models.indices { hidden.append(try read(branches, of: tree, requests, by: model, keeping: rows)) }
@@ -170,11 +171,10 @@ public struct ContinuationScorer {
   }
 
   /// What stands before a branch, where it does not go on in its parent's place.
-  private func copyPath(to index: Int, of tree: ScoringTree) {
+  private func path(to index: Int, of tree: ScoringTree) -> KeyValueRows.Move? {
     let branch = tree.branches[index]
-    guard let parent = branch.parent.map({ tree.branches[$0] }), parent.start != branch.start else { return }
-    let count = branch.depth.lowerBound
-    for rows in storage { rows.copy(parent.start..<parent.start + count, to: branch.start) }
+    guard let parent = branch.parent.map({ tree.branches[$0] }), parent.start != branch.start else { return nil }
+    return .init(parent.start..<parent.start + branch.depth.lowerBound, to: branch.start)
   }
 
   /// What the LM head reads at the rows that are scored, [R, C].
