@@ -67,6 +67,9 @@ let package = Package(
       publicHeadersPath: ".",
       cxxSettings: emulatedKernels),
 
+    // "Did you mean …?", for whatever reads what people type
+    .target(name: "Spelling"),
+
     // Models and what is done to them; none of these may import a backend
     .target(name: "JSON"),
     .target(name: "Pages"),
@@ -87,7 +90,9 @@ let package = Package(
     .target(name: "CTasks"),
     .target(
       name: "Tasks",
-      dependencies: ["Generation", "Evaluation", "Transformer", "Tokenization", "TensorCore", "Formats", "JSON", "Pages", "CTasks"]),
+      dependencies: [
+        "Generation", "Evaluation", "Transformer", "Tokenization", "TensorCore", "Formats", "JSON", "Pages", "Spelling", "CTasks",
+      ]),
 
     // Models for programs and people over HTTP
     .target(
@@ -98,12 +103,12 @@ let package = Package(
     .executableTarget(name: "hoof-fuzz", dependencies: ["Fuzzing"]),
 
     // The command line: the only product module that imports a backend
-    .target(name: "Terminal"),
+    .target(name: "Terminal", dependencies: ["Spelling"]),
     .executableTarget(
       name: "hoof",
       dependencies: [
-        "Terminal", "Surgery", "Training", "Serving", "Tasks", "Generation", "Evaluation", "Tokenization", "Formats", "BackendCPU",
-        "BackendCUDA", "COpenBLAS", "TensorTesting",
+        "Terminal", "Spelling", "Surgery", "Training", "Serving", "Tasks", "Generation", "Evaluation", "Tokenization", "Formats",
+        "BackendCPU", "BackendCUDA", "COpenBLAS", "TensorTesting",
       ]),
 
     .testTarget(name: "TensorCoreTests", dependencies: ["TensorCore", "JSON", "TensorTesting"]),
@@ -136,7 +141,7 @@ let package = Package(
       dependencies: ["Tasks", "Evaluation", "Transformer", "Tokenization", "Formats", "JSON", "TensorTesting", "BackendCPU", "TestSupport"]),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["hoof", "Terminal", "JSON", "Generation", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
+      dependencies: ["hoof", "Terminal", "Spelling", "JSON", "Generation", "Evaluation", "Surgery", "Formats", "BackendCPU", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c2x,

@@ -1,3 +1,5 @@
+import Spelling
+
 /// A command line nobody can act on: exit code 2.
 public struct UsageError: Error, Sendable, Equatable, CustomStringConvertible {
   /// nil when no command was recognised.
@@ -61,7 +63,7 @@ public struct ArgumentParser {
     let pieces = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     guard let option = spec.options.first(where: { $0.name == pieces[0] }) else {
       let known = spec.options.map(\.name) + ["help"]
-      let hint = Suggestion.nearest(to: pieces[0], in: known).map { "; did you mean --\($0)?" } ?? ""
+      let hint = NearestName.nearest(to: pieces[0], in: known).map { "; did you mean --\($0)?" } ?? ""
       throw fail("there is no option --\(pieces[0])\(hint)")
     }
     if pieces.count == 2 {

@@ -1,3 +1,5 @@
+import Spelling
+
 /// Reading option values. A failure is the reason, as the second half of "--flag value: …".
 extension CommandOption {
   struct Refusal: Error { let reason: String }
@@ -23,7 +25,7 @@ extension CommandOption {
     case .indices: return .indices(try CommandOption.indexList(text))
     case .choice(let names):
       guard names.contains(text) else {
-        let hint = Suggestion.nearest(to: text, in: names).map { "; did you mean '\($0)'?" } ?? ""
+        let hint = NearestName.hint(for: text, in: names)
         throw Refusal(reason: "expected \(names.joined(separator: ", ")), not '\(text)'\(hint)")
       }
       return .string(text)

@@ -1,3 +1,4 @@
+import Spelling
 import TensorCore
 import Terminal
 
@@ -45,7 +46,7 @@ struct OpenedBackend {
     if asked == "auto" { return nil }
     let names = asked.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     for name in names where !registry.names.contains(name) {
-      let hint = UsageError.suggestion(for: name, in: registry.names).map { "; did you mean '\($0)'?" } ?? ""
+      let hint = NearestName.hint(for: name, in: registry.names)
       throw UsageError(
         command: arguments.command, "--backend: expected some of \(registry.names.joined(separator: ",")), not '\(name)'\(hint)")
     }

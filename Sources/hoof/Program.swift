@@ -1,3 +1,4 @@
+import Spelling
 import TensorCore
 import Terminal
 
@@ -48,7 +49,7 @@ enum Program {
   private static func find(_ name: String) throws(UsageError) -> Command {
     if let command = (Command.all + Command.hidden).first(where: { $0.spec.name == name }) { return command }
     if name.hasPrefix("-") { throw UsageError(command: nil, "there is no option \(name) before a command: hoof COMMAND [options]") }
-    let hint = UsageError.suggestion(for: name, in: Command.all.map(\.spec.name) + ["help"]).map { "; did you mean '\($0)'?" } ?? ""
+    let hint = NearestName.hint(for: name, in: Command.all.map(\.spec.name) + ["help"])
     throw UsageError(command: nil, "there is no command '\(name)'\(hint)")
   }
 

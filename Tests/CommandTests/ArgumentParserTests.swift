@@ -91,11 +91,4 @@ struct ArgumentParserTests {
 
   @Test("help wins over everything else on the line")
   func help() throws { #expect(try parse("--help", "--nonsense").wantsHelp) }
-
-  @Test("edit distance counts swaps as one step")
-  func distance() {
-    #expect(Suggestion.distance(Array("rtaio"), Array("ratio")) == 1)
-    #expect(Suggestion.distance(Array(""), Array("ab")) == 2)
-    #expect(Suggestion.distance(Array("kitten"), Array("sitting")) == 3)
-  }
 }

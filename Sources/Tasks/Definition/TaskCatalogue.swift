@@ -2,6 +2,7 @@ import CTasks
 import Formats
 import Glibc
 import JSON
+import Spelling
 
 /// The tasks that can be named: those inside of the program, and a user's files.
 public struct TaskCatalogue: Sendable {
@@ -64,7 +65,7 @@ public struct TaskCatalogue: Sendable {
   private mutating func add(_ bytes: [UInt8], path: String) throws(FormatError) {
     for object in try TaskCatalogue.entries(bytes, path: path) {
       if object["group"] != nil {
-        let group = try TaskGroup(DefinitionFields(path: path, object: object))
+        let group = try TaskGroup(Fields(path: path, object: object))
         groupPaths[group.name] = path
         if groups.updateValue(group, forKey: group.name) == nil { groupNames.append(group.name) }
         continue
@@ -98,7 +99,7 @@ public struct TaskCatalogue: Sendable {
 
 extension TaskGroup {
   /// `{"group": "mmlu_stem", "group_alias": "stem", "task": […], "aggregate_metric_list": […], "metadata": {"version": 2}}`
-  init(_ fields: DefinitionFields) throws(FormatError) {
+  init(_ fields: Fields) throws(FormatError) {
     try fields.refuseUnknown(besides: ["group", "group_alias", "task", "aggregate_metric_list", "metadata", "tag"])
     guard let name = try fields.string("group"), !name.isEmpty else { throw fields.error("group", "must be the group's name") }
     guard let members = try fields.strings("task"), !members.isEmpty else {

@@ -1,5 +1,6 @@
 import Formats
 import JSON
+import Spelling
 
 extension TaskDefinition {
   /// Keys that say nothing hoof would do otherwise: where the harness downloads data, and what it does about contamination.
@@ -21,7 +22,7 @@ extension TaskDefinition {
   /// The layouts of a definition: one where it lists none.
   static func layouts(of object: JSON.Object, path: String) throws(FormatError) -> [TaskDefinition] {
     guard let name = object["task"]?.string, !name.isEmpty else { throw FormatError(path, "task", "must be the task's name") }
-    let fields = DefinitionFields(path: path, object: object, prefix: name + ".")
+    let fields = Fields(path: path, object: object, prefix: name + ".")
     for key in pythonKeys where fields[key] != nil {
       throw fields.error(key, "is for Python, which hoof does not run; say with templates and \"layouts\" what it does")
     }
@@ -37,12 +38,12 @@ extension TaskDefinition {
       var merged = object
       merged["layouts"] = nil
       for (key, value) in layout.object.members { merged[key] = value }
-      definitions.append(try TaskDefinition(DefinitionFields(path: path, object: merged, prefix: fields.prefix)))
+      definitions.append(try TaskDefinition(Fields(path: path, object: merged, prefix: fields.prefix)))
     }
     return definitions
   }
 
-  private init(_ fields: DefinitionFields) throws(FormatError) {
+  private init(_ fields: Fields) throws(FormatError) {
     path = fields.path
     name = try fields.string("task")!
     guard !name.contains(","), name.utf8.count <= 200 else { throw fields.error("task", "is no name for a task") }
@@ -106,7 +107,7 @@ extension TaskDefinition {
 }
 
 extension TaskDefinition.Examples {
-  fileprivate init(_ config: DefinitionFields?, split: String?) throws(FormatError) {
+  fileprivate init(_ config: Fields?, split: String?) throws(FormatError) {
     self.split = split
     guard let config else { return }
     if let name = try config.string("sampler") {
@@ -120,7 +121,7 @@ extension TaskDefinition.Examples {
 
 extension QuestionTemplates {
   /// - Parameter outer: what keys that `fields` lacks are taken from; without it the target must be there.
-  fileprivate init(_ fields: DefinitionFields, targetDelimiter: String, exampleDelimiter: String, default outer: QuestionTemplates?)
+  fileprivate init(_ fields: Fields, targetDelimiter: String, exampleDelimiter: String, default outer: QuestionTemplates?)
     throws(FormatError)
   {
     text = try fields.rowValue("doc_to_text") ?? outer?.text

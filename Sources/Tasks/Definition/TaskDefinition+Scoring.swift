@@ -1,6 +1,7 @@
 import Evaluation
 import Formats
 import JSON
+import Spelling
 
 /// How answers are asked for and judged.
 extension TaskDefinition {
@@ -19,7 +20,7 @@ extension TaskDefinition {
     }
   }
 
-  static func metrics(_ fields: DefinitionFields, _ output: Output) throws(FormatError) -> ([Metric], ExactMatchRules) {
+  static func metrics(_ fields: Fields, _ output: Output) throws(FormatError) -> ([Metric], ExactMatchRules) {
     var rules = ExactMatchRules()
     guard let list = try fields.list("metric_list") else {
       let names = output == .multipleChoice ? ["acc", "acc_norm"] : names(for: output)
@@ -54,7 +55,7 @@ extension TaskDefinition {
     return (metrics, rules)
   }
 
-  static func generation(_ fields: DefinitionFields, delimiter: String) throws(FormatError) -> (until: [String], maxNewTokens: Int) {
+  static func generation(_ fields: Fields, delimiter: String) throws(FormatError) -> (until: [String], maxNewTokens: Int) {
     guard let settings = try fields.fields("generation_kwargs") else { return ([delimiter], 256) }
     try settings.refuseUnknown(besides: ["until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k", "num_beams"])
     if let beams = try settings.int("num_beams", in: 1...1000), beams != 1 {
@@ -67,7 +68,7 @@ extension TaskDefinition {
     return (until.filter { !$0.isEmpty }, try settings.int("max_gen_toks", in: 1...1_000_000) ?? 256)
   }
 
-  static func filters(_ fields: DefinitionFields) throws(FormatError) -> [AnswerFilter] {
+  static func filters(_ fields: Fields) throws(FormatError) -> [AnswerFilter] {
     guard let list = try fields.list("filter_list"), !list.isEmpty else { return [.none] }
     var filters: [AnswerFilter] = []
     for entry in list {

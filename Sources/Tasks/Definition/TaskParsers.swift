@@ -15,7 +15,7 @@ package enum TaskParsers {
   package static func definitions(_ bytes: [UInt8]) throws {
     for object in try TaskCatalogue.entries(bytes, path: "fuzz.json") {
       if object["group"] != nil {
-        _ = try TaskGroup(DefinitionFields(path: "fuzz.json", object: object))
+        _ = try TaskGroup(Fields(path: "fuzz.json", object: object))
         continue
       }
       for object in try Repetition.expanded(object, path: "fuzz.json") {

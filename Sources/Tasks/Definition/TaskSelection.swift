@@ -1,4 +1,5 @@
 import Formats
+import Spelling
 
 /// What --tasks named: tasks in the order of the harness, and the groups they are reported in.
 public struct TaskSelection: Sendable {

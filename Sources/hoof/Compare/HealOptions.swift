@@ -1,4 +1,5 @@
 import Formats
+import Spelling
 import Surgery
 import Terminal
 
@@ -85,7 +86,7 @@ struct HealOptions {
 
   private static func kind(_ name: String, option: String, _ refuse: (String) -> UsageError) throws(UsageError) -> Healing.Kind {
     if let kind = Healing.Kind(rawValue: name) { return kind }
-    let hint = UsageError.suggestion(for: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
+    let hint = NearestName.hint(for: name, in: names)
     throw refuse("--\(option): there is no way of healing '\(name)'\(hint); there are \(names.joined(separator: ", "))")
   }
 

@@ -1,3 +1,4 @@
+import Spelling
 import Surgery
 import Terminal
 
@@ -85,7 +86,7 @@ struct StrategyReader {
     let parts = entry.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
     let name = parts.first ?? ""
     guard let method = PruneMethod(rawValue: name) else {
-      let hint = UsageError.suggestion(for: name, in: PruneMethod.allCases.map(\.rawValue)).map { "; did you mean '\($0)'?" } ?? ""
+      let hint = NearestName.hint(for: name, in: PruneMethod.allCases.map(\.rawValue))
       throw fail("--strategies: there is no strategy '\(name)'\(hint); there are \(StrategyChoice.names)")
     }
     let amounts = parts.count == 2 ? [try amount(parts[1], of: method)] : try amounts(of: method)

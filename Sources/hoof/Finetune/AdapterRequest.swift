@@ -1,4 +1,5 @@
 import Formats
+import Spelling
 import TensorCore
 import Terminal
 import Training
@@ -55,7 +56,7 @@ struct AdapterRequest {
     let names = AdapterTargets.parts.map(\.moduleName)
     for name in text.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
       guard let part = AdapterTargets.parts.first(where: { $0.moduleName == name }) else {
-        let hint = UsageError.suggestion(for: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
+        let hint = NearestName.hint(for: name, in: names)
         throw FinetuneOptions.refuse("--lora-targets: expected all, or some of \(names.joined(separator: ",")), not '\(name)'\(hint)")
       }
       targets.insert(part)

@@ -1,4 +1,5 @@
 import Formats
+import Spelling
 import Terminal
 
 /// A hoof that carries a model: what its words mean.
@@ -63,7 +64,7 @@ struct PackagedProgram {
   private func find(_ name: String) throws(UsageError) -> Command {
     if let command = Self.commands.first(where: { $0.spec.name == name }) { return command }
     let names = Self.commands.map(\.spec.name)
-    let hint = UsageError.suggestion(for: name, in: names + ["help"]).map { "; did you mean '\($0)'?" } ?? ""
+    let hint = NearestName.hint(for: name, in: names + ["help"])
     let knows =
       Command.all.contains { $0.spec.name == name }
       ? "a package has no command '\(name)', the whole hoof has" : "there is no command '\(name)'"

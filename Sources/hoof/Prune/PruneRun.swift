@@ -2,6 +2,7 @@ import Evaluation
 import Formats
 import Glibc
 import JSON
+import Spelling
 import Surgery
 import TensorCore
 import Terminal
@@ -59,7 +60,7 @@ struct PruneRun {
     let names = WidthPruning.Axis.allCases.map(\.rawValue)
     for name in list.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
       guard let axis = WidthPruning.Axis(rawValue: name) else {
-        let hint = UsageError.suggestion(for: name, in: names).map { "; did you mean '\($0)'?" } ?? ""
+        let hint = NearestName.hint(for: name, in: names)
         throw UsageError(command: "prune", "--axes: expected some of \(names.joined(separator: ",")), not '\(name)'\(hint)")
       }
       axes.insert(axis)

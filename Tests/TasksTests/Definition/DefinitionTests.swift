@@ -85,7 +85,7 @@ struct DefinitionTests {
       ),
       (changed("metric_list", []), "mine.metric_list: must not be empty"),
       (changed("fewshot_config", ["sampler": "balanced"]), "mine.fewshot_config.sampler: must be default or first_n, not 'balanced'"),
-      (changed("num_fewshot", -1), "mine.num_fewshot: must be a whole number from 0 to 1000"),
+      (changed("num_fewshot", -1), "mine.num_fewshot: must be a whole number from 0 to 1000, not -1"),
       (changed("files", ["../secret"]), "mine.files: must be names inside of the data folder, not '../secret'"),
       (changed("generation_kwargs", ["do_sample": true]), "mine.generation_kwargs.do_sample: must be false: answers are written greedily"),
       (

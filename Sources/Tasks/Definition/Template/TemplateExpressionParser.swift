@@ -1,5 +1,6 @@
 import Evaluation
 import JSON
+import Spelling
 
 /// Recursive descent over the tokens of one expression, with Jinja's precedences.
 struct TemplateExpressionParser {
