@@ -50,7 +50,7 @@ extension SkipResult {
   }
 
   /// "−0.012 to +0.004"
-  public static func range(_ interval: (lower: Double, upper: Double)) -> String {
-    "\(signed(interval.lower)) to \(signed(interval.upper))"
+  public static func range(_ interval: ClosedRange<Double>) -> String {
+    "\(signed(interval.lowerBound)) to \(signed(interval.upperBound))"
   }
 }

@@ -81,8 +81,8 @@ extension SkipResult {
     if row.router == .random { object["kl_deviation_of_draws"] = JSON(measured: randomDeviation) }
     if let verdict = row.verdict {
       object["difference"] = [
-        "kl": JSON(measured: row.difference), "lower": row.interval.map { .double($0.lower) } ?? nil,
-        "upper": row.interval.map { .double($0.upper) } ?? nil, "verdict": .string(verdict.rawValue),
+        "kl": JSON(measured: row.difference), "lower": row.interval.map { .double($0.lowerBound) } ?? nil,
+        "upper": row.interval.map { .double($0.upperBound) } ?? nil, "verdict": .string(verdict.rawValue),
       ]
     }
     return .object(object)

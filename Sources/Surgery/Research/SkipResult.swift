@@ -28,7 +28,7 @@ public struct SkipResult: Sendable {
     /// Of KL to the static cut's.
     public let difference: Double
     /// Of that difference, 95 %; nil for the static cut itself, and where it is not a number.
-    public let interval: (lower: Double, upper: Double)?
+    public let interval: ClosedRange<Double>?
     public let verdict: Verdict?
     /// Layers that run for a token, and the router's own work in shares of a layer.
     public let layerPasses: Double
@@ -92,19 +92,24 @@ public struct SkipResult: Sendable {
     _ router: Router, _ routing: SkipRouting, _ figures: SkipFigures, _ fixed: SkipFigures, layerPasses: Double, seed: Int
   ) -> Row {
     let differences = zip(figures.divergences, fixed.divergences).map { $0 - $1 }
-    let interval =
-      router == .fixed
-      ? nil : PairedBootstrap.interval(differences, counts: figures.positions, resamples: SkipOptions.resamples, seed: seed)
+    let interval = router == .fixed ? nil : SkipResult.interval(differences, counts: figures.positions, seed: seed)
     let verdict: Verdict? =
       switch (router, interval) {
       case (.fixed, _): nil
       case (_, nil): .notANumber
       case (_, let interval?):
-        differences.allSatisfy { $0 == 0 } ? .same : interval.upper < 0 ? .better : interval.lower > 0 ? .worse : .undecided
+        differences.allSatisfy { $0 == 0 } ? .same : interval.upperBound < 0 ? .better : interval.lowerBound > 0 ? .worse : .undecided
       }
     return Row(
       router: router, routing: routing, figures: figures, difference: figures.meanDivergence - fixed.meanDivergence, interval: interval,
       verdict: verdict, layerPasses: layerPasses)
+  }
+
+  /// Of Σ differences / Σ positions: texts are drawn anew, both sides of a text together.
+  static func interval(_ differences: [Double], counts: [Double], seed: Int) -> ClosedRange<Double>? {
+    let texts = zip(differences, counts).map { SIMD4($0, $1, 0, 0) }
+    return Bootstrap.interval(
+      of: Bootstrap.resamples(of: texts, count: SkipOptions.resamples, seed: UInt64(truncatingIfNeeded: seed)) { $0[0] / $0[1] })
   }
 
   public func row(_ router: Router) -> Row? { rows.first { $0.router == router } }

@@ -1,4 +1,4 @@
-import Dispatch
+import Evaluation
 import TensorCore
 
 /// The answers of two models to the same questions.
@@ -51,7 +51,7 @@ struct QuestionPairs {
     let n = Double(counts.questions)
     let (changed, net) = (Double(counts.lost + counts.won) / n, Double(counts.won - counts.lost) / n)
     return BootstrapSpread(
-      interval: Double(flips.quantile(BootstrapSpread.lower)) / n...Double(flips.quantile(BootstrapSpread.upper)) / n,
+      interval: Double(flips.quantile(Bootstrap.lower)) / n...Double(flips.quantile(Bootstrap.upper)) / n,
       standardError: ((changed - net * net) / n).squareRoot())
   }
 
@@ -61,52 +61,25 @@ struct QuestionPairs {
       var random = SplitMix64(seed: seed)
       return (0..<count).map { _ in Double(flips.draw(&random)) / Double(counts.questions) }
     }
-    var differences = [Double](repeating: 0, count: count)
-    let questions = base.items.count
     let weights = base.aggregation.isWeighted ? base.weights ?? [] : []
     // Beside each other in memory: a draw touches one line.
-    let rows = (0..<questions).map { SIMD4(base.items[$0], cut.items[$0], weights.isEmpty ? 1 : weights[$0], 0) }
-    differences.withUnsafeMutableBufferPointer { differences in
-      rows.withUnsafeBufferPointer { rows in
-        nonisolated(unsafe) let (out, rows) = (differences.baseAddress!, rows)
-        let share = 100
-        DispatchQueue.concurrentPerform(iterations: (count + share - 1) / share) { task in
-          for draw in task * share..<min((task + 1) * share, count) {
-            var random = SplitMix64(seed: SplitMix64.seed(seed, for: UInt64(draw)))
-            var sum = SIMD4<Double>.zero
-            // 32 bits choose a question: the bias of 2⁻³² times their number is far below what a draw can show.
-            for _ in 0..<questions { sum += rows[Int(((random.next() >> 32) &* UInt64(questions)) >> 32)] }
-            let aggregation = base.aggregation
-            out[draw] = aggregation.value(sum: sum[1], weight: sum[2]) - aggregation.value(sum: sum[0], weight: sum[2])
-          }
-        }
-      }
+    let items = base.items.indices.map { SIMD4(base.items[$0], cut.items[$0], weights.isEmpty ? 1 : weights[$0], 0) }
+    return Bootstrap.resamples(of: items, count: count, seed: seed) { [aggregation = base.aggregation] sum in
+      aggregation.value(sum: sum[1], weight: sum[2]) - aggregation.value(sum: sum[0], weight: sum[2])
     }
-    return differences
   }
 }
 
 /// What a bootstrap says of a figure.
 struct BootstrapSpread {
-  static let (lower, upper) = (0.025, 0.975)
-
-  /// 95 %, percentiles (Efron 1979); nil where a resample is not a number
+  /// 95 %; nil where a resample is not a number
   let interval: ClosedRange<Double>?
   let standardError: Double?
 
   init(interval: ClosedRange<Double>?, standardError: Double?) { (self.interval, self.standardError) = (interval, standardError) }
 
-  /// The least value that is reached with the probability, as `FlipDistribution.quantile` has it.
   init(_ resamples: [Double]) {
-    guard resamples.count > 1, resamples.allSatisfy(\.isFinite) else {
-      self.init(interval: nil, standardError: nil)
-      return
-    }
-    let sorted = resamples.sorted()
-    func quantile(_ probability: Double) -> Double {
-      sorted[max(0, min(sorted.count, Int((probability * Double(sorted.count)).rounded(.up))) - 1)]
-    }
-    self.init(
-      interval: quantile(BootstrapSpread.lower)...quantile(BootstrapSpread.upper), standardError: Aggregation.sampleDeviation(sorted))
+    let interval = Bootstrap.interval(of: resamples)
+    self.init(interval: interval, standardError: interval == nil ? nil : Aggregation.sampleDeviation(resamples))
   }
 }

@@ -25,7 +25,7 @@ struct SkipRoutersTests {
       #expect(row.routing == oracle.routing && row.verdict == .better)
       #expect(row.routing.frequencies == [0.5, 0.5, 0])
       let interval = try #require(row.interval)
-      #expect(interval.lower <= row.difference && row.difference <= interval.upper && interval.upper < 0)
+      #expect(interval.lowerBound <= row.difference && row.difference <= interval.upperBound && interval.upperBound < 0)
     }
     #expect((result.regression?.explained ?? 0) > 0.8)
     #expect(result.findings[0].hasPrefix("Routing by clusters was better than the static cut: KL −0.275 nats"), "\(result.findings)")
