@@ -54,6 +54,8 @@ extension JSON {
       case "\n": out += "\\n"
       case "\r": out += "\\r"
       case "\t": out += "\\t"
+      case "\u{8}": out += "\\b"
+      case "\u{C}": out += "\\f"
       case "\0"..<" ":
         let code = String(scalar.value, radix: 16)
         out += "\\u" + String(repeating: "0", count: 4 - code.count) + code

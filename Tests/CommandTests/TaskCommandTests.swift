@@ -77,12 +77,22 @@ struct TaskCommandTests {
     let json = try JSON(parsing: run.output)
     let comparison = try #require(json["hoof"]?["comparison"]?.array)
     #expect(comparison.count == 2 && json["models"]?.object?.count == 3)
+    // Two models asked together share the time: the sum is no more than the clock's.
+    let seconds = try #require(json["models"]?.object?.members.map { $0.1["hoof"]?["seconds"]?.double })
+    #expect(seconds[0] == seconds[1] && json["hoof"]?["seconds"]?.double == seconds.compactMap(\.self).reduce(0, +))
+    for model in json["models"]?.object?.members.map(\.1) ?? [] {
+      #expect(model["date"]?.double.map { $0 > 1.7e9 } == true && model["max_length"]?.int == 512)
+      #expect(model["config"]?["model_dtype"]?.string != nil)
+    }
     let text = json["hoof"]?.text() ?? ""
     #expect(text.contains("\"lost\"") && text.contains("\"p\"") && text.contains("\"verdict\""))
     let lines = String(decoding: try folder.read("samples.jsonl"), as: UTF8.self).split(separator: "\n")
     #expect(lines.count == 3 * 24)
     let first = try JSON(parsing: String(lines[0]))
-    #expect(first["doc_id"]?.int == 0 && first["resps"]?.array?.count == 3 && first["arguments"]?.array?.count == 3)
+    #expect(first["doc_id"]?.int == 0 && first["resps"]?.array?.count == 3 && first["arguments"]?.object?.count == 3)
+    // Models are called what the report calls them.
+    let names = Set(try lines.compactMap { try JSON(parsing: String($0))["model"]?.string })
+    #expect(names == Set(json["models"]?.object?.names ?? []) && names.count == 3)
   }
 
   @Test("the arithmetic ladder needs no files, and says how deep a model gets")
@@ -115,6 +125,8 @@ struct TaskCommandTests {
       (["--tasks", "moral", "--max-length", "100000"], 2, ["--max-length 100000", "context of"]),
       (["--tasks", "moral", "--perplexity", "x"], 2, ["exclude each other"]),
       (["--tasks", "moral", "--window", "64"], 2, ["--window goes with --perplexity"]),
+      (["--tasks", "moral", "--samples", "x", "-o", "./x"], 1, ["two outputs have this name, x", "choose another name"]),
+      (["--tasks", "moral", "--html", "x", "-o", "x"], 1, ["two outputs have this name, x"]),
       (["--perplexity", "x", "--against", "y"], 2, ["--against goes with --tasks"]),
     ]
     for (words, status, parts) in cases {

@@ -141,7 +141,8 @@ struct RowReader {
     return answers
   }
 
-  private func target() throws(FormatError) -> (JSON, isField: Bool, name: String) {
+  /// The right answer as the definition gives it: a number, a text or a list.
+  func target() throws(FormatError) -> (value: JSON, isField: Bool, name: String) {
     switch templates.target {
     case .fixed(let value): return (value, true, "doc_to_target")
     case .row(let target):

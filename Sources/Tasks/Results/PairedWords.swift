@@ -45,8 +45,9 @@ enum PairedWords {
 
   static let legend =
     "Lost, won: questions that the cut answers worse, and better, than the base. p: exact sign test over them (McNemar's where answers are right "
-    + "or wrong), Holm-corrected over the tasks of a group. Interval: 95 %, paired bootstrap. KL(base ‖ cut): mean over the scored positions, nats. "
-    + "Kept: cut / base, or base / cut where less is better. No evidence: no evidence of harm at this sample size (p ≥ 0.05)."
+    + "or wrong), Holm-corrected: the tasks of a group with each other, and what is in no group with each other. Interval: 95 %, paired "
+    + "bootstrap. KL(base ‖ cut): mean over the scored positions, nats. Kept: cut / base, or base / cut where less is better. No evidence: no "
+    + "evidence of harm at this sample size (p ≥ 0.05)."
 
   /// A sentence each for what is in no group: its main metric.
   static func findings(_ pairing: TaskPairing) -> [String] {
@@ -70,13 +71,22 @@ enum PairedWords {
     case .noEvidenceOfHarm where isShare && pair.isHigherBetter && pair.base == 0:
       return
         "\(name): nothing to lose, the base has none of \(NumberText.grouped(pair.questions)) right; \(NumberText.grouped(pair.won)) won."
-    case .noEvidenceOfHarm where pair.lost + pair.won == 0 && pair.smallestLoss == nil:
-      return "\(name): no evidence of harm at this sample size, \(change); none of \(NumberText.grouped(pair.questions)) answers changed."
     case .noEvidenceOfHarm:
-      let power =
-        pair.smallestLoss.map { "a loss of \(figure($0, isShare: isShare)) would have shown four times of five" }
-        ?? "too few questions to show any loss"
-      return "\(name): no evidence of harm at this sample size, \(figures); \(flips); \(power)."
+      let change =
+        pair.lost + pair.won == 0
+        ? "\(change); none of \(NumberText.grouped(pair.questions)) answers changed" : "\(figures); \(flips)"
+      return "\(name): no evidence of harm at this sample size, \(change)\(power(of: pair, isShare))."
+    }
+  }
+
+  /// What the sample would have shown; nothing where the test cannot say.
+  private static func power(of pair: PairedDifference, _ isShare: Bool) -> String {
+    switch pair.sensitivity {
+    case .loss(let loss):
+      "; a loss of \(figure(loss, isShare: isShare)) would have shown four times of five"
+        + (pair.adjustedPValue == nil ? "" : " if tested alone (uncorrected)")
+    case .tooFewQuestions: "; too few right answers to show any loss"
+    case nil: ""
     }
   }
 

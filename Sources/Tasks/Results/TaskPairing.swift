@@ -17,7 +17,7 @@ public struct TaskPairing: Sendable {
   /// In the order of the harness' tables; tasks that only one of the two has, or with other questions, are left out.
   public private(set) var rows: [Row]
 
-  /// p-values of a group's tasks are corrected together (`HolmCorrection`), metric by metric, and so are those of the subgroups of a group.
+  /// p-values are corrected together (`HolmCorrection`) for the tasks of a group, for the subgroups of a group, and for what is in no group.
   init(base: TaskReport.Model, cut: TaskReport.Model, hierarchy: TaskHierarchy) {
     (self.base, self.cut) = (base.name, cut.name)
     let left = Dictionary(base.results.map { ($0.name, $0) }) { first, _ in first }
@@ -33,6 +33,7 @@ public struct TaskPairing: Sendable {
     }
     for root in hierarchy.roots { correct(Set(hierarchy.tasks(of: root))) }
     for group in hierarchy.upwards { correct(Set(hierarchy.subgroups(of: group.name))) }
+    correct(Set(rows.filter { $0.depth == 0 }.map(\.name)))
   }
 
   private static func row(
@@ -58,13 +59,15 @@ public struct TaskPairing: Sendable {
       areShares: pairs.map { pair in tasks.allSatisfy { left[$0]![pair.metric].map { $0.aggregation == .mean } ?? true } })
   }
 
-  private mutating func correct(_ family: Set<String>) {
-    let members = rows.indices.filter { family.contains(rows[$0].name) }
-    for key in Set(members.flatMap { rows[$0].differences.map(\.metric) }) {
-      let places = members.compactMap { row in rows[row].differences.firstIndex { $0.metric == key }.map { (row, $0) } }
-      guard places.count > 1 else { continue }
-      let adjusted = HolmCorrection.adjusted(places.map { rows[$0.0].differences[$0.1].pValue })
-      for ((row, place), value) in zip(places, adjusted) { rows[row] = rows[row].adjusting(place, to: value) }
+  /// Main metrics are one family, whatever they are called: they say whether a task lost. Every other metric is one by itself.
+  private mutating func correct(_ members: Set<String>) {
+    var families: [String: [(row: Int, place: Int)]] = [:]
+    for row in rows.indices where members.contains(rows[row].name) {
+      for (place, pair) in rows[row].differences.enumerated() { families[place == 0 ? "" : pair.metric, default: []].append((row, place)) }
+    }
+    for family in families.values where family.count > 1 {
+      let adjusted = HolmCorrection.adjusted(family.map { rows[$0.row].differences[$0.place].pValue })
+      for ((row, place), value) in zip(family, adjusted) { rows[row] = rows[row].adjusting(place, to: value) }
     }
   }
 }

@@ -60,6 +60,7 @@ extension TaskReport {
     file["n-samples"] = .object(counts)
     file["config"] = config(of: model)
     file["date"] = conditions.date.map { .double($0) }
+    file["max_length"] = model.maxLength.map { .int($0) }
     file["model_source"] = "hoof"
     file["model_name"] = .string(model.path)
     file["model_name_sanitized"] = .string(TaskReport.sanitized(model.path))

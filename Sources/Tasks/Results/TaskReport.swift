@@ -8,20 +8,22 @@ public struct TaskReport: Sendable {
     /// SHA-256 of its weights, or whatever tells it from others.
     public var fingerprint: String
     public var parameters: Int?
-    /// Of the weights: "BF16".
+    /// Of most weights: "bf16".
     public var type: String?
-    /// For all tasks.
+    /// Tokens that it read at most.
+    public var maxLength: Int?
+    /// For all tasks; of what several models were asked together, each one's share.
     public var seconds: Double
     public var results: [TaskResult]
     /// From the base's predictions, by the name of the task.
     public var divergences: [String: Divergence]
 
     public init(
-      name: String, path: String, fingerprint: String, parameters: Int? = nil, type: String? = nil, seconds: Double, results: [TaskResult],
-      divergences: [String: Divergence] = [:]
+      name: String, path: String, fingerprint: String, parameters: Int? = nil, type: String? = nil, maxLength: Int? = nil, seconds: Double,
+      results: [TaskResult], divergences: [String: Divergence] = [:]
     ) {
       (self.name, self.path, self.fingerprint, self.parameters, self.type) = (name, path, fingerprint, parameters, type)
-      (self.seconds, self.results, self.divergences) = (seconds, results, divergences)
+      (self.maxLength, self.seconds, self.results, self.divergences) = (maxLength, seconds, results, divergences)
     }
   }
 
@@ -72,17 +74,23 @@ public struct TaskReport: Sendable {
   public init(models: [Model], groups: [TaskGroup], conditions: Conditions, isCompared: Bool = false) {
     precondition(!models.isEmpty, "task report: no model")
     let hierarchy = TaskHierarchy(groups)
-    var names: Set<String> = []
-    let named = models.map { model in
-      var (model, number) = (model, 2)
-      while !names.insert(model.name).inserted {
-        model.name = "\(model.name.split(separator: " (").first ?? "model") (\(number))"
+    var named = models
+    for (index, name) in TaskReport.distinct(models.map(\.name)).enumerated() { named[index].name = name }
+    (self.models, self.conditions, self.hierarchy) = (named, conditions, hierarchy)
+    pairings = isCompared ? named.dropFirst().map { [base = named[0]] in TaskPairing(base: base, cut: $0, hierarchy: hierarchy) } : []
+  }
+
+  /// Names that are all different: those that come again with a number, "cut.hoof (2)".
+  public static func distinct(_ names: [String]) -> [String] {
+    var known: Set<String> = []
+    return names.map { name in
+      var (own, number) = (name, 2)
+      while !known.insert(own).inserted {
+        own = "\(name) (\(number))"
         number += 1
       }
-      return model
+      return own
     }
-    (self.models, self.conditions, self.hierarchy) = (named, conditions, hierarchy)
-    pairings = isCompared ? named.dropFirst().map { TaskPairing(base: named[0], cut: $0, hierarchy: hierarchy) } : []
   }
 
   /// Of one model, each group behind its subgroups.

@@ -38,7 +38,7 @@ public enum TaskReportPage {
   private static func paired(_ pairing: TaskPairing, number: Int) -> String {
     let head = [
       "task", "metric", "base", "cut", "difference", "95 % interval", "verdict", "lost", "won", "p", "kept", "KL, nats",
-      "loss that would show", "questions", "both right", "both wrong",
+      "loss that would show, uncorrected", "questions", "both right", "both wrong",
     ]
     var (rows, marked): ([[String]], Set<Int>) = ([], [])
     for row in pairing.rows {
@@ -61,7 +61,7 @@ public enum TaskReportPage {
       "paired-\(number)", "\(pairing.cut) against \(pairing.base)",
       note:
         "Both models on the same questions. Rows in red lost more than chance explains. Where there is no evidence of harm at this sample "
-        + "size, a loss as large as its column says would have shown four times of five.",
+        + "size, a loss as large as its column says would have shown four times of five, if tested alone (uncorrected).",
       Markup.table(caption: "Paired figures", head: head, rows: rows, marked: marked))
   }
 

@@ -36,10 +36,7 @@ public struct QuestionMetrics: Sendable {
       switch output {
       case .multipleChoice: values.append((choice(metric.name, answer, question), 1))
       case .logLikelihood: values.append((metric.name == "acc" ? answer.greedy[0] ? 1 : 0 : answer.logLikelihoods[0], 1))
-      case .rolling:
-        let words = metric.name == "word_perplexity"
-        let weight = words ? EvaluationText.wordCount(question.counted) : question.counted.utf8.count
-        values.append((answer.logLikelihoods[0], Double(weight)))
+      case .rolling: values.append((answer.logLikelihoods[0], weight(of: metric, question)))
       case .generate:
         let filter = filters.first { $0.name == metric.filter }!
         let text = try filter.apply(answer.text ?? "")
@@ -51,10 +48,15 @@ public struct QuestionMetrics: Sendable {
     return values
   }
 
-  /// What was taken out of a written answer, by filter, for people who look at single questions.
-  public func extracted(_ answer: ModelAnswer) throws(TextPattern.Refusal) -> [(filter: String, text: String)] {
-    var found: [(String, String)] = []
-    for filter in filters { found.append((filter.name, try filter.apply(answer.text ?? ""))) }
+  /// Words or bytes that a question counts for.
+  func weight(of metric: QuestionMetric, _ question: Question) -> Double {
+    Double(metric.name == "word_perplexity" ? EvaluationText.wordCount(question.counted) : question.counted.utf8.count)
+  }
+
+  /// By filter, what was taken out of a written answer; nil for what is scored and not written.
+  func filtered(_ answer: ModelAnswer) throws(TextPattern.Refusal) -> [(filter: String, text: String?)] {
+    var found: [(String, String?)] = []
+    for filter in filters { found.append((filter.name, output == .generate ? try filter.apply(answer.text ?? "") : nil)) }
     return found
   }
 

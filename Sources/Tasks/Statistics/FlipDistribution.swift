@@ -12,23 +12,16 @@ struct FlipDistribution: Sendable {
 
   init(questions: Int, lost: Int, won: Int) {
     let (n, loss, win) = (Double(questions), Double(lost) / Double(questions), Double(won) / Double(questions))
-    // Beyond nine standard deviations there is less than 1e-15 on each side.
-    func reach(_ share: Double) -> ClosedRange<Int> {
-      let (middle, width) = (n * share, 9 * (n * share * (1 - share)).squareRoot() + 12)
-      return share == 0 ? 0...0 : max(0, Int(middle - width))...min(questions, Int(middle + width))
-    }
-    let (losses, wins) = (reach(loss), reach(win))
+    let (losses, wins) = (Binomial.likely(of: questions, loss), Binomial.likely(of: questions, win))
     let factorials = (0...questions).map(LogFactorial.of)
     let logs = (loss: log(loss), win: log(win), same: log(Double(questions - lost - won) / n))
-    /// k ln p, where 0 ln 0 = 0
-    func power(_ k: Int, _ log: Double) -> Double { k == 0 ? 0 : Double(k) * log }
     first = wins.lowerBound - losses.upperBound
     var mass = [Double](repeating: 0, count: wins.upperBound - losses.lowerBound - first + 1)
     for w in wins {
-      let ways = factorials[questions] - factorials[w] + power(w, logs.win)
+      let ways = factorials[questions] - factorials[w] + LogFactorial.power(w, logs.win)
       for l in losses where w + l <= questions {
         let rest = questions - w - l
-        let exponent = ways - factorials[l] - factorials[rest] + power(l, logs.loss) + power(rest, logs.same)
+        let exponent = ways - factorials[l] - factorials[rest] + LogFactorial.power(l, logs.loss) + LogFactorial.power(rest, logs.same)
         mass[w - l - first] += exp(exponent)
       }
     }

@@ -1,3 +1,4 @@
+import Evaluation
 import TensorCore
 
 /// What a cut did to one figure: two models on the same questions, or on the same tasks of a group.
@@ -16,12 +17,19 @@ public struct PairedDifference: Sendable, Equatable {
   public let bothRight: Int?, bothWrong: Int?
   /// Of `SignTest`.
   public let pValue: Double
-  /// Corrected for the other tasks that were looked at (`HolmCorrection`); nil where there are none.
+  /// Corrected for the other tasks and groups that were looked at (`HolmCorrection`); nil where there are none.
   public var adjustedPValue: Double?
   /// Of `difference`: 95 %, percentiles of the paired bootstrap; questions are drawn within their tasks. nil where a figure is not a number.
   public let interval: ClosedRange<Double>?
-  /// The smallest loss, in units of the figure, that so many questions would have shown (`SmallestLoss`); nil where there is none.
-  public let smallestLoss: Double?
+  /// The smallest loss that so many questions would have shown, tested alone and uncorrected (`SmallestLoss`). Only for answers that are right
+  /// or wrong, as a share of the questions: of other figures the test does not say how much worse they would have to be.
+  public let sensitivity: Sensitivity?
+
+  public enum Sensitivity: Sendable, Equatable {
+    case loss(Double)
+    /// Not even if the cut had lost all that the base has right.
+    case tooFewQuestions
+  }
 
   public enum Verdict: String, Sendable, Equatable {
     case lost, gained
@@ -31,6 +39,8 @@ public struct PairedDifference: Sendable, Equatable {
   }
 
   public static let level = 0.05
+
+  public var smallestLoss: Double? { if case .loss(let loss) = sensitivity { loss } else { nil } }
 
   public var difference: Double { cut - base }
 
@@ -57,7 +67,7 @@ extension PairedDifference {
   /// - Returns: nil for figures that are not of the same metric and the same number of questions, or of none
   public init?(base: MetricResult, cut: MetricResult, seed: UInt64 = 0) {
     guard let pair = QuestionPairs(base: base, cut: cut) else { return nil }
-    self.init(base, base: base.value, cut: cut.value, counts: pair.counts, spread: pair.spread(seed: seed))
+    self.init(base, base: base.value, cut: cut.value, counts: pair.counts, interval: pair.interval(seed: seed))
   }
 
   /// The tasks of a group (subgroups replaced by their tasks), aggregated as the group aggregates them. The test takes all their questions
@@ -80,16 +90,26 @@ extension PairedDifference {
       let own = pair.resampledDifferences(PairedDifference.resamples, seed: SplitMix64.seed(seed, for: UInt64(index)))
       for draw in differences.indices { differences[draw] += weight * own[draw] }
     }
-    self.init(first.base, base: base.value, cut: cut.value, counts: counts, spread: BootstrapSpread(differences))
+    // The test counts questions; a figure that counts tasks loses as much only if they are of one size.
+    let isShareOfQuestions = isWeightedBySize || pairs.allSatisfy { $0.counts.questions == pairs[0].counts.questions }
+    self.init(
+      first.base, base: base.value, cut: cut.value, counts: counts, interval: Bootstrap.interval(of: differences),
+      isShareOfQuestions: isShareOfQuestions)
   }
 
-  private init(_ metric: MetricResult, base: Double, cut: Double, counts: QuestionPairs.Counts, spread: BootstrapSpread) {
+  private init(
+    _ metric: MetricResult, base: Double, cut: Double, counts: QuestionPairs.Counts, interval: ClosedRange<Double>?,
+    isShareOfQuestions: Bool = true
+  ) {
     (self.metric, isHigherBetter, questions) = (metric.key, metric.isHigherBetter, counts.questions)
     (self.base, self.cut, lost, won) = (base, cut, counts.lost, counts.won)
-    (bothRight, bothWrong, interval) = (counts.bothRight, counts.bothWrong, spread.interval)
+    (bothRight, bothWrong, self.interval) = (counts.bothRight, counts.bothWrong, interval)
     pValue = SignTest.pValue(lost: lost, won: won)
-    // Where nothing changes in any resample, nothing is known of how much it would have to.
-    let error = spread.standardError.flatMap { $0 > 0 ? SmallestLoss.fromError($0) : nil }
-    smallestLoss = counts.bothRight == nil ? error : SmallestLoss.share(questions: questions, changed: lost + won)
+    sensitivity = counts.bothRight.flatMap { bothRight in
+      guard isShareOfQuestions else { return nil }
+      let greatest = Double(bothRight + counts.lost) / Double(counts.questions)
+      let loss = SmallestLoss.share(questions: counts.questions, changed: counts.lost + counts.won)
+      return loss.flatMap { $0 <= greatest ? .loss($0) : nil } ?? .tooFewQuestions
+    }
   }
 }

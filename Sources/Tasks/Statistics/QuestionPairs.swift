@@ -45,14 +45,11 @@ struct QuestionPairs {
     return FlipDistribution(questions: counts.questions, lost: less, won: more)
   }
 
-  /// How the difference of the figures comes out in other samples of questions.
-  func spread(seed: UInt64) -> BootstrapSpread {
-    guard let flips else { return BootstrapSpread(resampledDifferences(PairedDifference.resamples, seed: seed)) }
+  /// 95 % of how the difference of the figures comes out in other samples of questions; nil where it is not a number.
+  func interval(seed: UInt64) -> ClosedRange<Double>? {
+    guard let flips else { return Bootstrap.interval(of: resampledDifferences(PairedDifference.resamples, seed: seed)) }
     let n = Double(counts.questions)
-    let (changed, net) = (Double(counts.lost + counts.won) / n, Double(counts.won - counts.lost) / n)
-    return BootstrapSpread(
-      interval: Double(flips.quantile(Bootstrap.lower)) / n...Double(flips.quantile(Bootstrap.upper)) / n,
-      standardError: ((changed - net * net) / n).squareRoot())
+    return Double(flips.quantile(Bootstrap.lower)) / n...Double(flips.quantile(Bootstrap.upper)) / n
   }
 
   /// The difference in each of so many resamples of the questions (Efron 1979); both models answer the same ones.
@@ -67,19 +64,5 @@ struct QuestionPairs {
     return Bootstrap.resamples(of: items, count: count, seed: seed) { [aggregation = base.aggregation] sum in
       aggregation.value(sum: sum[1], weight: sum[2]) - aggregation.value(sum: sum[0], weight: sum[2])
     }
-  }
-}
-
-/// What a bootstrap says of a figure.
-struct BootstrapSpread {
-  /// 95 %; nil where a resample is not a number
-  let interval: ClosedRange<Double>?
-  let standardError: Double?
-
-  init(interval: ClosedRange<Double>?, standardError: Double?) { (self.interval, self.standardError) = (interval, standardError) }
-
-  init(_ resamples: [Double]) {
-    let interval = Bootstrap.interval(of: resamples)
-    self.init(interval: interval, standardError: interval == nil ? nil : Aggregation.sampleDeviation(resamples))
   }
 }

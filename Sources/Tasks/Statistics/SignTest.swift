@@ -21,6 +21,21 @@ public enum SignTest {
   }
 }
 
+/// Of n trials, each with the same chance.
+enum Binomial {
+  /// P(X = k); 0 outside of 0...n.
+  static func mass(_ k: Int, of n: Int, _ share: Double) -> Double {
+    guard (0...n).contains(k) else { return 0 }
+    return exp(LogFactorial.choose(n, k) + LogFactorial.power(k, log(share)) + LogFactorial.power(n - k, log(1 - share)))
+  }
+
+  /// Numbers beyond nine standard deviations have together less than 1e-15 on each side.
+  static func likely(of n: Int, _ share: Double) -> ClosedRange<Int> {
+    let (middle, width) = (Double(n) * share, 9 * (Double(n) * share * (1 - share)).squareRoot() + 12)
+    return share == 0 ? 0...0 : max(0, Int(middle - width))...min(n, Int(middle + width))
+  }
+}
+
 enum LogFactorial {
   /// ln n!
   static func of(_ n: Int) -> Double {
@@ -30,6 +45,9 @@ enum LogFactorial {
 
   /// ln of the binomial coefficient
   static func choose(_ n: Int, _ k: Int) -> Double { of(n) - of(k) - of(n - k) }
+
+  /// k ln p, where 0 ln 0 = 0
+  static func power(_ k: Int, _ log: Double) -> Double { k == 0 ? 0 : Double(k) * log }
 }
 
 /// Holm's step-down correction (Holm 1979, Scandinavian Journal of Statistics 6, 65-70): the chance of even one false alarm among all tests

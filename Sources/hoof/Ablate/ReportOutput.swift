@@ -18,30 +18,43 @@ func write(_ report: JSON, _ arguments: Arguments, to path: String?) throws {
 /// - Parameter inputs: what is read; not even --force writes over it.
 func checkOutputs(_ arguments: Arguments, report: String?, inputs: [String]) throws {
   let paths = [report, arguments.string("html")].compactMap { $0 }
-  if paths.count == 2, paths[0] == paths[1] { throw UsageError(command: arguments.command, "-o and --html name the same file") }
   try checkOutputs(paths, inputs: inputs, force: arguments.has("force"))
 }
 
-/// Whether files can be written.
+/// Whether files can be written, each of them.
 func checkOutputs(_ paths: [String], inputs: [String], force: Bool) throws(CommandError) {
   let sources = inputs.compactMap(FileIdentity.init)
-  for path in paths {
+  for (index, path) in paths.enumerated() {
+    if paths[..<index].contains(where: { isSamePlace($0, path) }) {
+      throw CommandError("two outputs have this name", at: path, advice: "choose another name for one of them")
+    }
     if let found = FileIdentity(path) {
       if found.isFolder { throw CommandError("the output is a folder", at: path, advice: "give a file name") }
-      if sources.contains(where: { $0.device == found.device && $0.node == found.node }) {
+      if sources.contains(found) {
         throw CommandError("the output is one of the inputs", at: path, advice: "choose another name")
       }
       if !force { throw CommandError("the output exists already", at: path, advice: "--force replaces it") }
     }
-    let folder = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let folder = parent(of: path)
     guard access(folder, W_OK) == 0 else {
       throw CommandError("cannot write there: \(String(cString: strerror(errno)))", at: folder, advice: "choose another folder")
     }
   }
 }
 
+/// Whether what is written last would replace what is written first, however the folder is called.
+private func isSamePlace(_ path: String, _ other: String) -> Bool {
+  if path == other { return true }
+  guard let folder = FileIdentity(parent(of: path)), folder == FileIdentity(parent(of: other)) else { return false }
+  return path.split(separator: "/").last == other.split(separator: "/").last
+}
+
+private func parent(of path: String) -> String {
+  path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+}
+
 /// What a path leads to, whatever it is called.
-private struct FileIdentity {
+private struct FileIdentity: Equatable {
   let device: UInt, node: UInt, isFolder: Bool
 
   init?(_ path: String) {

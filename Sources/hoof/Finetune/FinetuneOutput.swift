@@ -46,12 +46,11 @@ enum FinetuneOutput {
         throw CommandError("a model is there already", at: folder, advice: "--force replaces it")
       }
     case .adapter(let folder):
-      try checkOutputs(others, inputs: inputs, force: force)
+      // A folder that is not there yet has to be made.
+      try checkOutputs(others + (access(folder, F_OK) != 0 ? [folder] : []), inputs: inputs, force: force)
       if AdapterFile.isAdapter(folder), !force {
         throw CommandError("an adapter is there already", at: folder, advice: "--force replaces it")
       }
-      // A folder that is not there yet has to be made.
-      if access(folder, F_OK) != 0 { try checkOutputs([folder], inputs: inputs, force: force) }
     }
   }
 

@@ -92,7 +92,6 @@ struct PruneRun {
     let output = isDry ? nil : arguments.string("output")
     let planPath = isDry ? nil : arguments.string("plan") ?? output.map(PruneRun.planPath)
     let inputs = [modelPath, arguments.string("calibration")].compactMap(\.self)
-    if let output, output == planPath { throw UsageError(command: "prune", "-o and --plan name the same file") }
     try checkOutputs([output, planPath].compactMap(\.self), inputs: inputs, force: arguments.has("force"))
     let place = PruneRun.journaled.contains(options.method) ? output.map { JournalPlace(beside: $0, arguments) } : nil
     try place?.refuseStale()

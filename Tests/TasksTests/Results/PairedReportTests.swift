@@ -79,7 +79,7 @@ struct PairedReportTests {
     let divergences = Dictionary(
       uniqueKeysWithValues: results.map { ($0.name, TaskReport.Divergence(mean: flips / 3 + harm, positions: 400)) })
     return TaskReport.Model(
-      name: name, path: "models/\(name).hoof", fingerprint: name, parameters: 15_700_000, type: "BF16", seconds: 83, results: results,
+      name: name, path: "models/\(name).hoof", fingerprint: name, parameters: 15_700_000, type: "bf16", seconds: 83, results: results,
       divergences: divergences)
   }
 
@@ -100,7 +100,48 @@ struct PairedReportTests {
     #expect(lost == [[], ["philosophy", "high_school_physics"]])
     let philosophy = try row(1, "mmlu_philosophy").differences[0]
     #expect(philosophy.adjustedPValue.map { $0 > philosophy.pValue && $0 < 0.05 } == true)
-    #expect(try row(0, "hellaswag").differences.allSatisfy { $0.adjustedPValue == nil })
+  }
+
+  @Test("what is in no group is corrected together: main metrics whatever they are called, others by their names")
+  func topLevel() throws {
+    let names = ["mmlu", "gsm8k", "hellaswag", "lambada_openai"]
+    for pairing in 0...1 {
+      let main = try names.map { try row(pairing, $0).differences[0] }
+      #expect(main.map(\.metric) == ["acc,none", "exact_match,flexible-extract", "acc,none", "perplexity,none"])
+      #expect(main.map(\.adjustedPValue) == HolmCorrection.adjusted(main.map(\.pValue)))
+    }
+    // acc_norm and LAMBADA's acc are the only ones of their kind.
+    #expect(try row(1, "hellaswag").differences[1].adjustedPValue == nil && row(1, "lambada_openai").differences[1].adjustedPValue == nil)
+    let single = TaskReport(
+      models: Self.models.map { model in
+        var model = model
+        model.results = model.results.filter { $0.name == "hellaswag" }
+        return model
+      }, groups: [], conditions: MadeUpTasks.conditions, isCompared: true)
+    #expect(single.pairings[1].rows.flatMap(\.differences).allSatisfy { $0.adjustedPValue == nil })
+  }
+
+  @Test("ten tasks that two equal models answer by chance: a task is called lost in one run of twenty, not in six")
+  func falseAlarms() {
+    func model(_ run: UInt64, _ side: UInt64) -> TaskReport.Model {
+      let results = (0..<10).map { task -> TaskResult in
+        let seed = SplitMix64.seed(SplitMix64.seed(run, for: side), for: UInt64(task))
+        let items = (0..<200).map { SplitMix64.fraction(UInt64($0), seed: seed) < 0.5 ? 1.0 : 0 }
+        return TaskResult(
+          name: "task\(task)", alias: "", version: "1", shots: 0, questions: 200, metrics: [MetricResult(measuring: "acc", items: items)])
+      }
+      return TaskReport.Model(name: "\(side)", path: "", fingerprint: "", seconds: 0, results: results)
+    }
+    var (alarms, uncorrected) = (0, 0)
+    for run in 0..<200 {
+      let report = TaskReport(
+        models: [model(UInt64(run), 0), model(UInt64(run), 1)], groups: [], conditions: MadeUpTasks.conditions, isCompared: true)
+      let pairs = report.pairings[0].rows.map { $0.differences[0] }
+      if pairs.contains(where: { $0.verdict == .lost || $0.verdict == .gained }) { alarms += 1 }
+      if pairs.contains(where: { $0.pValue < 0.05 }) { uncorrected += 1 }
+    }
+    // At most 5 % of 200, and three standard deviations.
+    #expect(alarms <= 19 && uncorrected > 40, "\(alarms), \(uncorrected)")
   }
 
   @Test("a group's flips and divergence are those of its tasks together")
@@ -136,6 +177,8 @@ struct PairedReportTests {
     #expect(json["models"]?["talespin-15m-half"]?["results"]?["mmlu"]?["acc,none"]?.double != nil)
     let comparison = try #require(json["hoof"]?["comparison"]?.array)
     let pair = try #require(comparison.last?["tasks"]?["mmlu_philosophy"]?["acc,none"])
+    #expect(comparison.last?["tasks"]?["lambada_openai"]?["perplexity,none"]?["smallest_loss_shown"] == .null)
+    #expect(pair["smallest_loss_shown"]?.double != nil)
     #expect(pair["verdict"]?.string == "lost" && pair["interval"]?.array?.count == 2 && pair["p_holm"]?.double != nil)
     let counts = ["lost", "won", "both_right", "both_wrong"].compactMap { pair[$0]?.int }
     #expect(counts.count == 4 && counts.reduce(0, +) == pair["questions"]?.int)
@@ -148,6 +191,8 @@ struct PairedReportTests {
   func names() {
     let twice = TaskReport(models: [Self.models[0], Self.models[0]], groups: Self.groups, conditions: MadeUpTasks.conditions)
     #expect(twice.models.map(\.name) == ["talespin-15m", "talespin-15m (2)"] && twice.pairings.isEmpty)
+    #expect(
+      TaskReport.distinct(["a (x)", "a (x)", "a (x) (2)", "b", "a (x)"]) == ["a (x)", "a (x) (2)", "a (x) (2) (2)", "b", "a (x) (3)"])
     var hostile = Self.models[1]
     hostile.name = "<script>alert(1)</script>\n\u{1B}[2J"
     let report: TaskReport = TaskReport(

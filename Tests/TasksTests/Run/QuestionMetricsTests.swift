@@ -70,7 +70,7 @@ struct QuestionMetricsTests {
     let task = try TaskCatalogue().layouts("gsm8k")![0]
     let metrics = QuestionMetrics(task)
     #expect(metrics.metrics.map(\.key) == ["exact_match,strict-match", "exact_match,flexible-extract"])
-    #expect(try metrics.extracted(ModelAnswer(text: text))[0].text == strict)
+    #expect(try metrics.filtered(ModelAnswer(text: text))[0].text == strict)
     let flexible = try values(metrics, ModelAnswer(text: text), Question(contexts: ["a"], reference: reference))[
       "exact_match,flexible-extract"]
     #expect(flexible == (isFlexible ? 1 : 0))

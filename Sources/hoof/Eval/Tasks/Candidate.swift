@@ -23,6 +23,9 @@ struct Candidate {
   /// The file's own name.
   var name: String { path.split(separator: "/").last.map(String.init) ?? path }
 
+  /// That most of its weights are stored as.
+  var weightType: String? { source.sizes.dtypes.max { $0.value.parameters < $1.value.parameters }?.key.name }
+
   func examinee(on backend: any ComputeBackend) throws -> Examinee {
     Examinee(model: try Llama(source, on: backend), encoder: encoder, ends: Set(source.config.eosTokens.map(Int32.init)))
   }

@@ -28,6 +28,7 @@ struct Examination {
     let progress = Progress("asking", total: Double(questions * rounds.count), unit: .items("questions"), quiet: isQuiet)
     defer { progress.finish() }
     let loaded = try base.map { try $0.examinee(on: backend) }
+    let names = TaskReport.distinct(([base].compactMap(\.self) + candidates).map(\.name))
     var models: [TaskReport.Model] = []
     for round in rounds {
       let examinees = try round.map { candidate in
@@ -36,7 +37,8 @@ struct Examination {
       }
       // What the base has answered once counts; beside others it answers again, for how far they are from it.
       let known = round.count > 1 && !models.isEmpty ? 1 : 0
-      models += try ask(round, examinees, progress, samples, reporting: known).dropFirst(known)
+      let reported = Array(names[models.count..<models.count + round.count - known])
+      models += try ask(round, examinees, progress, samples, reporting: reported)
     }
     try samples?.commit()
     return models
@@ -52,9 +54,11 @@ struct Examination {
     return (candidates[0].readsAlike(base) ? [] : [[base]]) + candidates.map { $0.readsAlike(base) ? [base, $0] : [$0] }
   }
 
+  /// - Parameter names: of the round's last candidates, which are reported.
   private func ask(
-    _ round: [Candidate], _ examinees: [Examinee], _ progress: Progress, _ samples: AtomicWriter?, reporting first: Int
+    _ round: [Candidate], _ examinees: [Examinee], _ progress: Progress, _ samples: AtomicWriter?, reporting names: [String]
   ) throws -> [TaskReport.Model] {
+    let first = round.count - names.count
     var runner = TaskRunner(examinees, options: options)
     let fingerprints = round.map { $0.source.fingerprint() }
     let start = ContinuousClock.now
@@ -68,6 +72,7 @@ struct Examination {
           maxLength: round[0].encoder.maxLength)
       }
       noteLeftovers(caches, task, progress)
+      let lines = try samples.map { _ in try HarnessSamples(task) }
       let outcomes = try runner.run(task, caches: caches) { event in
         switch event {
         case .questions(let count): progress.advance(by: count, label: task.definition.name)
@@ -77,9 +82,9 @@ struct Examination {
         }
         try Interrupt.check(saved: saved)
       } record: { record in
-        guard let samples else { return }
-        for index in round.indices.dropFirst(first) {
-          try samples.append(SampleLine(record, of: index, task, model: round[index].name).json.text() + "\n")
+        guard let samples, let lines else { return }
+        for (index, name) in zip(first..., names) {
+          for line in try lines.lines(record, of: index, model: name) { try samples.append(line.text() + "\n") }
         }
       }
       for (index, outcome) in outcomes.enumerated() {
@@ -89,11 +94,14 @@ struct Examination {
         }
       }
     }
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
-    return round.enumerated().map { index, candidate in
-      TaskReport.Model(
-        name: candidate.name, path: candidate.path, fingerprint: fingerprints[index], parameters: candidate.source.config.parameterCount,
-        seconds: seconds, results: results[index], divergences: index > 0 ? divergences : [:])
+    // What several were asked together belongs to all that are reported, so that the sum is what the clock says.
+    let seconds = (ContinuousClock.now - start) / .seconds(1) / Double(names.count)
+    return zip(first..., names).map { index, name in
+      let candidate = round[index]
+      return TaskReport.Model(
+        name: name, path: candidate.path, fingerprint: fingerprints[index], parameters: candidate.source.config.parameterCount,
+        type: candidate.weightType, maxLength: candidate.encoder.maxLength, seconds: seconds, results: results[index],
+        divergences: index > 0 ? divergences : [:])
     }
   }
 

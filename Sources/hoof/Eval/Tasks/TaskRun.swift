@@ -1,5 +1,6 @@
 import Evaluation
 import Formats
+import Glibc
 import JSON
 import Tasks
 import TensorCore
@@ -26,6 +27,7 @@ struct TaskRun {
     let catalogue = try failing { () throws(FormatError) in try TaskCatalogue(userFiles: arguments.strings("task-file")) }
     let list = arguments.string("tasks")!
     if list == "list" { return try Output.write(catalogue.listing) }
+    let start = time(nil)
     Interrupt.catchSignals()
     let paths = arguments.all("MODEL")
     guard !paths.isEmpty else { throw UsageError(command: "eval", "MODEL is missing") }
@@ -51,7 +53,7 @@ struct TaskRun {
     var conditions = TaskReport.Conditions(
       program: "hoof \(Program.version)", backend: backend.name, precision: arguments.string("precision") ?? backend.activations.name,
       limit: options.limit, dataFolder: folder ?? "")
-    (conditions.draws, conditions.fewShotSeed) = (options.draws, Int(options.seed))
+    (conditions.draws, conditions.fewShotSeed, conditions.date) = (options.draws, Int(options.seed), Double(start))
     try write(TaskReport(models: models, groups: selection.groups, conditions: conditions, isCompared: base != nil))
   }
 
