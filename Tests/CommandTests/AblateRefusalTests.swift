@@ -154,13 +154,15 @@ struct AblateRefusalTests {
     for (words, reason) in [
       ([Example.model], "--calibration FILE is missing"),
       ([Example.model, "--calibration", Example.prompts, "--resume"], "--resume needs -o"),
-      ([Example.model, "--calibration", Example.prompts, "-o", folder.file("a"), "--html", folder.file("a")], "-o and --html"),
       ([], "MODEL"),
     ] {
       let run = Subprocess.hoof(["ablate"] + words)
       #expect(run.status == 2 && run.errors.contains(reason) && run.output.isEmpty, "\(run.errors)")
       #expect(folder.names().isEmpty)
     }
+    let same = Subprocess.hoof(
+      ["ablate", Example.model, "--calibration", Example.prompts, "-o", folder.file("a"), "--html", folder.path + "/./a"])
+    #expect(same.status == 1 && same.errors.contains("two outputs have this name") && folder.names().isEmpty, "\(same.errors)")
   }
 
   @Test("a backend that does not open here is an error, never another backend", .enabled(if: !TestFiles.exists("/dev/nvidiactl")))

@@ -66,7 +66,7 @@ public struct HarnessSamples {
     case .rolling: return [[.string(question.reference)]]
     case .generate: return [[.string(question.contexts[0]), .object(task.definition.generationSettings)]]
     case .multipleChoice, .logLikelihood:
-      return (0..<max(question.contexts.count, question.continuations.count)).map { place in
+      return (0..<question.requestCount).map { place in
         let context = question.contexts[question.contexts.count == 1 ? 0 : place]
         return [.string(context), .string(question.continuations[question.continuations.count == 1 ? 0 : place])]
       }
