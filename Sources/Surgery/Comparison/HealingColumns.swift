@@ -50,7 +50,7 @@ public struct HealingColumns {
     if !table.taskNames.isEmpty {
       parts.append(
         "\(table.taskNames.joined(separator: ", ")): score, in parentheses questions lost and won against the base, and how likely so "
-          + "uneven a count is by chance")
+          + "uneven a count is by chance, Holm-corrected over a row's tasks")
     }
     return parts.isEmpty ? "" : parts.joined(separator: "; ") + "."
   }

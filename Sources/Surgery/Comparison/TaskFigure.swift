@@ -13,7 +13,7 @@ public struct TaskFigure: Sendable, Equatable {
   public struct Change: Sendable, Equatable {
     /// Questions answered worse, and better, than the base answers them.
     public var lost: Int, won: Int
-    /// Of the exact sign test over them.
+    /// Of the exact sign test over them, corrected for all tasks that were asked.
     public var pValue: Double
     /// "lost", "gained", "mixed", or that there is no evidence of harm.
     public var verdict: String
