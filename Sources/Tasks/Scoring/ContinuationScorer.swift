@@ -118,11 +118,10 @@ public struct ContinuationScorer {
   }
 
   /// Moves what the batch begins with to where its tree wants it; places may overlap, so that it goes by way of the other storage.
-  private func take(_ count: Int, from start: Int, to tree: ScoringTree) {
-    for (rows, other) in zip(storage, carried) {
-      rows.copy(start..<start + count, to: 0, of: other)
-      other.copy(0..<count, to: tree.branches[0].start, of: rows)
-    }
+  private func take(_ count: Int, from start: Int, to tree: ScoringTree, by model: Int) {
+    let (rows, other) = (storage[model], carried[model])
+    rows.copy(start..<start + count, to: 0, of: other)
+    other.copy(0..<count, to: tree.branches[0].start, of: rows)
   }
 
   private mutating func shrink() -> Bool {
