@@ -59,15 +59,18 @@ public struct TaskPairing: Sendable {
       areShares: pairs.map { pair in tasks.allSatisfy { left[$0]![pair.metric].map { $0.aggregation == .mean } ?? true } })
   }
 
-  /// Main metrics are one family, whatever they are called: they say whether a task lost. Every other metric is one by itself.
+  /// A main metric is corrected for the other main ones, whatever they are called: they say whether a task lost. Every further metric is
+  /// corrected for all of its name.
   private mutating func correct(_ members: Set<String>) {
-    var families: [String: [(row: Int, place: Int)]] = [:]
-    for row in rows.indices where members.contains(rows[row].name) {
-      for (place, pair) in rows[row].differences.enumerated() { families[place == 0 ? "" : pair.metric, default: []].append((row, place)) }
+    let figures = rows.indices.filter { members.contains(rows[$0].name) }.flatMap { row in
+      rows[row].differences.enumerated().map { (row: row, place: $0, pair: $1) }
     }
-    for family in families.values where family.count > 1 {
-      let adjusted = HolmCorrection.adjusted(family.map { rows[$0.row].differences[$0.place].pValue })
-      for ((row, place), value) in zip(family, adjusted) { rows[row] = rows[row].adjusting(place, to: value) }
+    let further = Set(figures.filter { $0.place > 0 }.map(\.pair.metric))
+    let families = [figures.filter { $0.place == 0 }] + further.map { key in figures.filter { $0.pair.metric == key } }
+    for (number, family) in families.enumerated() where family.count > 1 {
+      for (figure, value) in zip(family, HolmCorrection.adjusted(family.map(\.pair.pValue))) where number == 0 || figure.place > 0 {
+        rows[figure.row] = rows[figure.row].adjusting(figure.place, to: value)
+      }
     }
   }
 }
