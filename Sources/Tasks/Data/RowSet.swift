@@ -78,7 +78,8 @@ final class OpenFiles {
       throw FormatError(
         path, file.place(of: 0),
         "has the fields \(first.names.prefix(12).joined(separator: ", ")); \(layouts[0].name) takes rows with "
-          + layouts.map { $0.fields.joined(separator: ", ") }.joined(separator: "; or "))
+          + layouts.map { $0.fields.joined(separator: ", ") + ($0.labelsFile.map { " (\($0.field) in *\($0.suffix))" } ?? "") }
+          .joined(separator: "; or "))
     }
     if let labels = layout.labelsFile {
       file = try labelled(file, labels)

@@ -82,7 +82,10 @@ struct DataFileTests {
       ("goal,sol1,sol2,label\n\"a\"x,b,c,0\n", "piqa.csv: line 2: field 1 goes on behind its closing quote"),
       ("goal,goal,sol1,label\na,b,c,0\n", "piqa.csv: line 1: names a column twice"),
       ("goal,sol1,sol2,label\n", "piqa.csv: holds no rows"),
-      ("a,b\nc,d\n", "piqa.csv: line 2: has the fields a, b; piqa takes rows with goal, sol1, sol2, label; or context, choices, label"),
+      (
+        "a,b\nc,d\n",
+        "piqa.csv: line 2: has the fields a, b; piqa takes rows with goal, sol1, sol2, label; or goal, sol1, sol2 (label in *-labels.lst); or context, choices, label"
+      ),
     ])
   func badCSV(_ text: String, _ expected: String) throws {
     #expect(try message("piqa.csv", Array(text.utf8), task: "piqa") == expected)
@@ -129,7 +132,7 @@ struct DataFileTests {
       ),
       (
         #"{"context": {"0": "a"}, "choices": [["b", "c"]], "label": {"0": 0}}"#,
-        "mine.json: row 1: context: must be a text"
+        "mine.json: row 1: label: must be the number of a choice or its text, not an object"
       ),
     ])
   func badJSON(_ text: String, _ expected: String) throws {

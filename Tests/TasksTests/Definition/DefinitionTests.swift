@@ -69,7 +69,10 @@ struct DefinitionTests {
         "{{written}}",
         "doc_to_choice of mine: a text that begins with '[' and is no list as Python writes one: it holds more than texts and numbers"
       ),
-      ("[{{question}}", "doc_to_choice of mine: a text that begins with '[' and is no list as Python writes one: a tag has no '}}'"),
+      (
+        "[{{question}}",
+        "doc_to_choice of mine: a text that begins with '[' and is no list as Python writes one: a character that has no meaning here: '?'"
+      ),
       ("{{question}}", "doc_to_choice: must be a list of choices, not a text"),
     ])
   func unlisted(_ choices: String, _ reason: String) throws {
@@ -178,7 +181,7 @@ struct DefinitionTests {
     (changed("each", values(10_001)), "each: has 10001 values; at most 10000 are taken"),
     (
       changed("each", values(10_000)).adding("description", .string(String(repeating: "d", count: 9000))),
-      "each: makes 10000 definitions of 9260 bytes each; at most 64 MiB together are taken"
+      "each: makes 10000 definitions of 9264 bytes each; at most 64 MiB together are taken"
     ),
     (
       changed("split_files", ["trian": ["a"]]).adding("fewshot_split", "train"),

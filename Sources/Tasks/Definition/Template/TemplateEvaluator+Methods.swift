@@ -19,8 +19,8 @@ extension TemplateEvaluator {
       guard arguments.count == 1 else { break }
       if name == "index" {
         if let place = elements.firstIndex(where: { $0.isSame(arguments[0]) }) { return .int(place) }
-        let shown = elements.prefix(8).map(\.pythonText).joined(separator: ", ")
-        throw TemplateError("'\(arguments[0].pythonText)' is none of \(shown.isEmpty ? "an empty list" : shown)")
+        let shown = elements.prefix(8).map { $0.pythonText.prefix(60) }.joined(separator: ", ")
+        throw TemplateError("'\(arguments[0].pythonText.prefix(60))' is none of \(shown.isEmpty ? "an empty list" : shown)")
       }
       if name == "count" { return .int(elements.count { $0.isSame(arguments[0]) }) }
     case .object(let object):
@@ -66,7 +66,7 @@ extension TemplateEvaluator {
     case ("find", 1): return .int(PythonText.find(try string(0) ?? "", in: text) ?? -1)
     case ("index", 1):
       guard let place = PythonText.find(try string(0) ?? "", in: text) else {
-        throw TemplateError("no '\(try string(0) ?? "")' in the text")
+        throw TemplateError("no '\((try string(0) ?? "").prefix(60))' in the text")
       }
       return .int(place)
     case ("join", 1): return .string(try joined(try elements(of: arguments[0]), text))
