@@ -16,6 +16,11 @@ struct LabelRows: Sendable {
     var hash = SHA256()
     hash.update(file.bytes)
     digest = hash.hexDigest()
+    // Before there is one in memory.
+    let there = file.bytes.count { $0 == 0x0a } + (file.bytes.last.map { $0 == 0x0a ? 0 : 1 } ?? 0)
+    guard there == count else {
+      throw FormatError(path, nil, "has \(there) label\(there == 1 ? "" : "s") for \(count) row\(count == 1 ? "" : "s")")
+    }
     var labels: [Int32] = []
     for line in TextLines.lines(of: file.bytes) {
       let text = String(decoding: file.bytes[line].prefix(40), as: UTF8.self)
@@ -25,10 +30,7 @@ struct LabelRows: Sendable {
       }
       labels.append(label)
     }
-    guard labels.count == count else {
-      throw FormatError(
-        path, nil, "has \(labels.count) label\(labels.count == 1 ? "" : "s") for \(count) row\(count == 1 ? "" : "s")")
-    }
+    guard labels.count == count else { throw FormatError(path, nil, "holds nothing but a byte order mark") }
     self.labels = labels
   }
 

@@ -26,7 +26,8 @@ struct LabelFileTests {
   @Test(
     "labels that are none are refused with their file and line",
     arguments: [
-      ("1\n0\n", "has 2 labels for 3 rows"), ("1\n0\n1\n1\n", "has 4 labels for 3 rows"), ("1\nx\n1\n", "line 2: 'x' is no whole number"),
+      ("1\n0\n", "has 2 labels for 3 rows"), ("1\n0\n1\n1\n", "has 4 labels for 3 rows"),
+      ("1\nx\n1\n", "line 2: 'x' is no whole number"),
       ("1\n 0\n1\n", "line 2: ' 0' is no whole number"), ("1\n\n1\n", "line 2: is empty; a label is missing"),
       ("1\n0\n+1\n", "line 3: '+1' is no whole number"), ("1\n0\n1.0\n", "line 3: '1.0' is no whole number"),
       ("1\n0\n99999999999\n", "line 3: '99999999999' is no whole number"),

@@ -15,7 +15,9 @@ enum PythonText {
     return String(rest)
   }
 
-  static func lowered(_ text: String) -> String { lowered(Array(text.unicodeScalars), from: 0) }
+  static func lowered(_ text: String) -> String {
+    text.utf8.allSatisfy { $0 < 0x80 } ? text.lowercased() : lowered(Array(text.unicodeScalars), from: 0)
+  }
 
   private static func lowered(_ scalars: [Unicode.Scalar], from start: Int) -> String {
     var out = ""
@@ -31,7 +33,10 @@ enum PythonText {
     return !(scalars[(place + 1)...].first { !$0.properties.isCaseIgnorable }?.properties.isCased ?? false)
   }
 
-  static func raised(_ text: String) -> String { text.unicodeScalars.reduce(into: "") { $0 += $1.properties.uppercaseMapping } }
+  static func raised(_ text: String) -> String {
+    text.utf8.allSatisfy { $0 < 0x80 }
+      ? text.uppercased() : text.unicodeScalars.reduce(into: "") { $0 += $1.properties.uppercaseMapping }
+  }
 
   /// First letter large, all others small.
   static func capitalized(_ text: String) -> String {
