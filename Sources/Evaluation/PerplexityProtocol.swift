@@ -87,12 +87,9 @@ extension PerplexityProtocol {
 
   /// The windows of lm-evaluation-harness' `loglikelihood_rolling` over a document: tokens, and how many at the end of each are scored.
   /// - Parameters:
-  ///   - ids: of the document, without BOS.
-  ///   - bos, context: as `WordPerplexity` takes them.
-  package static func rollingWindows(
-    of ids: [Int32], window: Int, bos: Int32?, context: Int32
-  ) -> [(tokens: [Int32], scored: Int)] {
-    let stream = PerplexityProtocol.word.stream(ids, bos: bos)
-    return PerplexityProtocol.word.windows(of: stream.indices, window: window, lead: context).map { ($0.ids(in: stream), $0.scored) }
+  ///   - ids: of the document, its begin token among them where it has one.
+  ///   - context: what the first of them is predicted from.
+  package static func rollingWindows(of ids: [Int32], window: Int, context: Int32) -> [(tokens: [Int32], scored: Int)] {
+    PerplexityProtocol.word.windows(of: ids.indices, window: window, lead: context).map { ($0.ids(in: ids), $0.scored) }
   }
 }

@@ -120,7 +120,9 @@ public struct ArgumentParser {
   }
 
   private func readEnvironment(into arguments: inout Arguments) throws(UsageError) {
-    for option in spec.options where arguments.values[option.name] == nil {
+    // What is typed wins, also against what it excludes.
+    let excluded = Set(spec.exclusive.filter { $0.contains { arguments.values[$0] != nil } }.joined())
+    for option in spec.options where arguments.values[option.name] == nil && !excluded.contains(option.name) {
       guard let name = option.environment, let text = environment(name), !text.isEmpty else { continue }
       try set(option, to: text, shown: "\(name) (for --\(option.name))", in: &arguments)
     }

@@ -65,6 +65,34 @@ struct TaskCommandTests {
     #expect(try JSON(parsing: fewer.output)["n-shot"]?["moral"]?.int == 2)
   }
 
+  @Test("kept answers: --resume goes on from them and from nothing else, and lines that answer other questions are asked again")
+  func kept() throws {
+    let words = ["--tasks", "moral", "--json"]
+    let refused = eval(words + ["--resume"])
+    #expect(refused.status == 1 && refused.errors.contains("no answers of these models") && refused.errors.contains("without --resume"))
+    let some = eval(words + ["--limit", "7", "-q"])
+    let whole = eval(words)
+    #expect(some.status == 0 && whole.errors.contains("7 of 24 questions were answered before"))
+    let results = try JSON(parsing: whole.output)["results"]
+    let resumed = eval(words + ["--resume", "-q"])
+    #expect(resumed.status == 0 && (try? JSON(parsing: resumed.output))?["results"] == results)
+    let files = TestFiles.names(in: cache + "/eval")
+    #expect(files.count == 1)
+    // The fourth line says what no question with three choices was answered, and is right if believed.
+    let path = "cache/eval/" + (files.first ?? "")
+    var lines = String(decoding: try folder.read(path), as: UTF8.self).split(separator: "\n").map(String.init)
+    for line in [#"{"ll":[-1],"greedy":[true]}"#, #"{"text":"x"}"#] {
+      lines[4] = line
+      try folder.write(path, lines.map { $0 + "\n" }.joined())
+      let again = eval(words + ["-q"])
+      #expect(again.status == 0 && (try? JSON(parsing: again.output))?["results"] == results, "\(line): \(again.errors)")
+    }
+    let unkept = Subprocess.hoof(
+      ["eval", Example.model, "--data", folder.path, "--no-cache", "--limit", "2", "-q"] + words, environment: ["HOOF_CACHE": cache])
+    #expect(unkept.status == 0, "\(unkept.errors)")
+    #expect(eval(words + ["--resume", "--no-cache"]).errors.contains("exclude each other"))
+  }
+
   @Test("against a base: flips, KL, and no evidence of harm from a model that is the base")
   func against() throws {
     let cut = folder.file("cut.hoof")

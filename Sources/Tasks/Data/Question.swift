@@ -18,6 +18,9 @@ public struct Question: Sendable, Equatable {
   /// truthfulqa_mc2: 1 for each true choice, else 0.
   public var labels: [Double]?
 
+  /// Continuations that are scored; every one behind the only context, or each behind its own.
+  var requestCount: Int { max(contexts.count, continuations.count) }
+
   public init(
     contexts: [String] = [], continuations: [String] = [], choices: [String] = [], gold: [Int] = [], reference: String = "",
     alternatives: [String] = [], counted: String? = nil, labels: [Double]? = nil

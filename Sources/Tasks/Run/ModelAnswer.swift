@@ -19,6 +19,15 @@ public struct ModelAnswer: Sendable, Equatable {
     (self.divergence, self.positions) = (divergence, positions)
   }
 
+  /// Whether it can be the answer to a question.
+  func fits(_ question: Question, _ output: TaskDefinition.Output) -> Bool {
+    switch output {
+    case .generate: text != nil
+    case .rolling: text == nil && logLikelihoods.count == 1
+    default: text == nil && logLikelihoods.count == question.requestCount
+    }
+  }
+
   /// One line of an answer cache; numbers come back to the last bit.
   var json: JSON {
     if let text { return ["text": .string(text)] }

@@ -27,7 +27,7 @@ public struct TaskOutcome: Sendable {
   public var positions: Int
 }
 
-/// Puts the questions of tasks to one model, or to two at once that are compared. Questions come and go in portions: what stays of one is its
+/// Puts the questions of tasks to one model, or to several at once that are compared with the first. Questions come and go in portions: what stays of one is its
 /// figures.
 public struct TaskRunner {
   public struct Options: Sendable {
@@ -40,6 +40,9 @@ public struct TaskRunner {
     /// Resamples of bootstrapped standard errors.
     public var draws = Aggregation.harnessDraws
     public init() {}
+
+    /// A task that says it has none has none, as in the harness.
+    public func shots(_ task: TaskData) -> Int { task.definition.shots == 0 ? 0 : shots ?? task.definition.shots ?? 0 }
   }
 
   public enum Event: Sendable {
@@ -61,26 +64,27 @@ public struct TaskRunner {
 
   public let examinees: [Examinee]
   public let options: Options
-  private var scorer: ContinuationScorer
+  var scorer: ContinuationScorer
 
-  /// Questions that come and go together, and are kept together: fewer of large models, so that a kill costs minutes and not hours. Always
-  /// the same for a model, because what is in a batch moves the last digits.
+  /// Questions that come and go together: fewer of large models, so that a kill costs minutes and not hours, and more where a device wants
+  /// full batches. Always the same for a model on a device, because what is in a batch moves the last digits.
   private let portion: Int
   private static let portions = 64...512
   private static let parametersOfPortion = 16_000_000_000
+  /// How much faster a GPU is, at least.
+  private static let speedOfDevice = 1000
 
   public init(_ examinees: [Examinee], options: Options = Options()) {
     (self.examinees, self.options) = (examinees, options)
     scorer = ContinuationScorer(examinees.map(\.model))
     let parameters = examinees.map(\.model.config.parameterCount).max() ?? 1
-    portion = min(max(TaskRunner.parametersOfPortion / max(1, parameters), TaskRunner.portions.lowerBound), TaskRunner.portions.upperBound)
+    let speed = examinees.first?.model.backend.usefulRows == nil ? 1 : TaskRunner.speedOfDevice
+    let fitting = TaskRunner.parametersOfPortion * speed / max(1, parameters)
+    portion = min(max(fitting, TaskRunner.portions.lowerBound), TaskRunner.portions.upperBound)
   }
 
   /// How many questions a task is asked.
   public func asked(_ task: TaskData) -> Int { min(options.limit ?? task.count, task.count) }
-
-  /// A task that says it has none has none, as in the harness.
-  public func shots(_ task: TaskData) -> Int { task.definition.shots == 0 ? 0 : options.shots ?? task.definition.shots ?? 0 }
 
   /// One outcome for each examinee.
   /// - Parameters:
@@ -96,7 +100,7 @@ public struct TaskRunner {
     var values = Array(repeating: Array(repeating: [Double](), count: figures.metrics.count), count: examinees.count)
     var weights = Array(repeating: [Double](), count: figures.metrics.count)
     var divergence = Array(repeating: (sum: 0.0, positions: 0), count: examinees.count)
-    var sampler = FewShotSampler(task, count: shots(task), seed: options.seed)
+    var sampler = FewShotSampler(task, count: options.shots(task), seed: options.seed)
 
     for start in stride(from: 0, to: asked, by: portion) {
       let range = start..<min(start + portion, asked)
@@ -122,7 +126,7 @@ public struct TaskRunner {
       }
     }
     return try examinees.indices.map { model in
-      caches[model]?.finish()
+      caches[model]?.sync()
       let result = try result(task, figures, values[model], weights, monitor)
       let isCompared = model > 0 && task.definition.output != .generate && divergence[model].positions > 0
       return TaskOutcome(
@@ -141,7 +145,7 @@ public struct TaskRunner {
       ) { share in try monitor(.resampling(share)) }
     }
     return TaskResult(
-      name: task.definition.name, alias: task.definition.alias, version: task.definition.version, shots: shots(task),
+      name: task.definition.name, alias: task.definition.alias, version: task.definition.version, shots: options.shots(task),
       questions: task.count, metrics: metrics, definition: task.definition.source.text())
   }
 
@@ -154,98 +158,5 @@ public struct TaskRunner {
     do throws(TextPattern.Refusal) { return try figures.values(answer, to: question) } catch {
       throw TaskRunError(description: "\(task.place(of: index)): the answer cannot be judged: \(error)")
     }
-  }
-
-  /// By examinee and question: those that a cache has, and others computed and kept.
-  private mutating func answers(
-    to questions: [Question], _ portion: Range<Int>, _ task: TaskData, _ caches: [AnswerCache?], _ monitor: (Event) throws -> Void
-  ) throws -> [[ModelAnswer]] {
-    guard task.definition.output != .generate else {
-      return try examinees.indices.map { try writtenAnswers(of: $0, to: questions, portion, task, caches[$0], monitor) }
-    }
-    // Models that are compared are scored together: positions are the same, and counted once.
-    let known = caches.map { $0?.found ?? 0 }.min() ?? 0
-    let split = min(max(portion.lowerBound, known), portion.upperBound)
-    var answers = examinees.indices.map { model in (portion.lowerBound..<split).map { caches[model]!.answer($0)! } }
-    try monitor(.questions(Double(split - portion.lowerBound)))
-    guard split < portion.upperBound else { return answers }
-    let found = try scoredAnswers(to: Array(questions.dropFirst(split - portion.lowerBound)), from: split, task, monitor)
-    for model in examinees.indices {
-      // Each cache gets what it has not.
-      let has = max(caches[model]?.found ?? 0, split)
-      caches[model]?.append(Array(found[model].dropFirst(min(has - split, found[model].count))))
-      answers[model] += found[model]
-    }
-    return answers
-  }
-
-  private func writtenAnswers(
-    of model: Int, to questions: [Question], _ portion: Range<Int>, _ task: TaskData, _ cache: AnswerCache?,
-    _ monitor: (Event) throws -> Void
-  ) throws -> [ModelAnswer] {
-    let split = min(max(portion.lowerBound, cache?.found ?? 0), portion.upperBound)
-    let known = (portion.lowerBound..<split).compactMap { cache?.answer($0) }
-    let share = 1 / Double(examinees.count)
-    try monitor(.questions(Double(known.count) * share))
-    guard split < portion.upperBound else { return known }
-    let writer = AnswerWriter(examinees[model].model, examinees[model].encoder, ends: examinees[model].ends)
-    do {
-      let found = try writer.answers(
-        to: questions.dropFirst(known.count).map { $0.contexts[0] }, stops: task.definition.until, limit: task.definition.maxNewTokens
-      ) { event in
-        switch event {
-        case .requests(let count): try monitor(.questions(Double(count) * share))
-        case .note(let note): try monitor(.note(note))
-        }
-      }.map { ModelAnswer(text: $0) }
-      cache?.append(found)
-      return known + found
-    } catch let error as AnswerWriter.Refusal { throw TaskRunError(description: "\(task.definition.name): \(error)") }
-  }
-
-  private mutating func scoredAnswers(
-    to questions: [Question], from first: Int, _ task: TaskData, _ monitor: (Event) throws -> Void
-  ) throws -> [[ModelAnswer]] {
-    var requests: [ScoringRequest] = []
-    // Requests behind those of each question.
-    var ends: [Int] = []
-    for (offset, question) in questions.enumerated() {
-      do throws(RequestEncoder.Refusal) { requests += try self.requests(question, task.definition.output) } catch {
-        throw TaskRunError(description: "\(task.place(of: first + offset)): \(error)")
-      }
-      ends.append(requests.count)
-    }
-    let perRequest = Double(questions.count) / Double(requests.count)
-    let scores = try scorer.scores(of: requests) { event in
-      switch event {
-      case .requests(let count): try monitor(.questions(Double(count) * perRequest))
-      case .note(let note): try monitor(.note(note))
-      }
-    }
-    return scores.map { scores in
-      zip([0] + ends, ends).map { start, end in
-        let own = scores[start..<end]
-        let (divergence, positions) = (own.reduce(0) { $0 + $1.divergence }, own.reduce(0) { $0 + $1.positions })
-        if task.definition.output == .rolling {
-          return ModelAnswer(
-            logLikelihoods: [own.reduce(0) { $0 + $1.logLikelihood }], greedy: [own.allSatisfy(\.isGreedy)], divergence: divergence,
-            positions: positions)
-        }
-        return ModelAnswer(
-          logLikelihoods: own.map(\.logLikelihood), greedy: own.map(\.isGreedy), divergence: divergence, positions: positions)
-      }
-    }
-  }
-
-  private func requests(_ question: Question, _ output: TaskDefinition.Output) throws(RequestEncoder.Refusal) -> [ScoringRequest] {
-    let encoder = examinees[0].encoder
-    if output == .rolling { return try encoder.windows(of: question.reference) }
-    var requests: [ScoringRequest] = []
-    for index in 0..<max(question.contexts.count, question.continuations.count) {
-      let context = question.contexts[question.contexts.count == 1 ? 0 : index]
-      let continuation = question.continuations[question.continuations.count == 1 ? 0 : index]
-      requests.append(try encoder.request(context: context, continuation: continuation))
-    }
-    return requests
   }
 }

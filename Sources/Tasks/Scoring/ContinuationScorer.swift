@@ -2,7 +2,7 @@ import Evaluation
 import TensorCore
 import Transformer
 
-/// ln p of many continuations, by one model or by two at the same positions. Requests are put in an order in which those that begin alike
+/// ln p of many continuations, by one model or by several at the same positions. Requests are put in an order in which those that begin alike
 /// are neighbours, and cut in batches of so many new tokens; `ScoringTree` says what each batch shares, and what the next one takes over.
 public struct ContinuationScorer {
   /// The first is the one that others are compared with.
@@ -23,7 +23,7 @@ public struct ContinuationScorer {
   private static let leastChunk = 32
 
   /// - Parameters:
-  ///   - models: one, or two of the same vocabulary on the same backend.
+  ///   - models: one or more, of the same vocabulary on the same backend.
   ///   - rowsPerBatch: nil takes what the device has use and room for.
   public init(_ models: [Llama], rowsPerBatch: Int? = nil) {
     precondition(
@@ -40,13 +40,17 @@ public struct ContinuationScorer {
   }
 
   /// Scores by model and request, in the order of the requests.
-  /// - Parameter monitor: hears how many requests were finished; throwing ends the work.
+  /// - Parameters:
+  ///   - chosen: the models that are asked, the first of all among them and in front; nil asks all.
+  ///   - monitor: hears how many requests were finished; throwing ends the work.
   /// - Throws: `BackendError`, `EvaluationError.doesNotFit`, or what the monitor throws.
   public mutating func scores(
-    of requests: [ScoringRequest], monitor: (ScoringEvent) throws -> Void = { _ in }
+    of requests: [ScoringRequest], by chosen: [Int]? = nil, monitor: (ScoringEvent) throws -> Void = { _ in }
   ) throws -> [[ContinuationScore]] {
+    let chosen = chosen ?? Array(models.indices)
+    precondition(chosen.first == 0 && Set(chosen).count == chosen.count, "scorer: models \(chosen)")
     let longest = requests.map(\.input.count).max() ?? 0
-    var scores = Array(repeating: Array(repeating: ContinuationScore(), count: requests.count), count: models.count)
+    var scores = Array(repeating: Array(repeating: ContinuationScore(), count: requests.count), count: chosen.count)
     let order = requests.indices.sorted { requests[$0].input.lexicographicallyPrecedes(requests[$1].input) }
     var done = 0
     // The last input that was read, whose keys and values lie in the storage, and where.
@@ -58,9 +62,9 @@ public struct ContinuationScorer {
       let tree = ScoringTree(parts.map(\.input), held: held)
       do throws(BackendError) {
         try reserve(longest: longest)
-        if let last, held > 0 { take(held, from: last.start, to: tree) }
-        let found = try run(tree, parts)
-        for model in models.indices { for (index, request) in batch.enumerated() { scores[model][request] = found[model][index] } }
+        if let last, held > 0 { for model in chosen { take(held, from: last.start, to: tree, by: model) } }
+        let found = try run(tree, parts, chosen)
+        for model in chosen.indices { for (index, request) in batch.enumerated() { scores[model][request] = found[model][index] } }
       } catch {
         guard case .outOfMemory(let requested, let free) = error else { throw error }
         guard shrink() else { throw EvaluationError.doesNotFit(rows: parts[0].input.count, requested: requested, free: free) }
@@ -114,11 +118,10 @@ public struct ContinuationScorer {
   }
 
   /// Moves what the batch begins with to where its tree wants it; places may overlap, so that it goes by way of the other storage.
-  private func take(_ count: Int, from start: Int, to tree: ScoringTree) {
-    for (rows, other) in zip(storage, carried) {
-      rows.copy(start..<start + count, to: 0, of: other)
-      other.copy(0..<count, to: tree.branches[0].start, of: rows)
-    }
+  private func take(_ count: Int, from start: Int, to tree: ScoringTree, by model: Int) {
+    let (rows, other) = (storage[model], carried[model])
+    rows.copy(start..<start + count, to: 0, of: other)
+    other.copy(0..<count, to: tree.branches[0].start, of: rows)
   }
 
   private mutating func shrink() -> Bool {
@@ -129,8 +132,10 @@ public struct ContinuationScorer {
   }
 
   /// One batch: level by level, every model reads the branches and says what it thinks of the rows that are scored.
-  private func run(_ tree: ScoringTree, _ requests: [ScoringRequest]) throws(BackendError) -> [[ContinuationScore]] {
-    var scores = Array(repeating: Array(repeating: ContinuationScore(), count: requests.count), count: models.count)
+  private func run(
+    _ tree: ScoringTree, _ requests: [ScoringRequest], _ chosen: [Int]
+  ) throws(BackendError) -> [[ContinuationScore]] {
+    var scores = Array(repeating: Array(repeating: ContinuationScore(), count: requests.count), count: chosen.count)
     let rowsBefore = firstRows(tree)
     var levels = Array(repeating: [ScoredRow](), count: tree.levels)
     for (index, request) in requests.enumerated() {
@@ -143,11 +148,13 @@ public struct ContinuationScorer {
     for (level, scored) in levels.enumerated() {
       let branches = tree.level(level)
       let moves = branches.compactMap { path(to: $0, of: tree) }
-      for rows in storage { try rows.copy(moves) }
       let rows = Set(scored.map(\.row)).sorted()
       var hidden: [Tensor] = []
-      for model in models.indices { hidden.append(try read(branches, of: tree, requests, by: model, keeping: rows)) }
-      if !rows.isEmpty { try compare(hidden, rows, scored, into: &scores) }
+      for model in chosen {
+        try storage[model].copy(moves)
+        hidden.append(try read(branches, of: tree, requests, by: model, keeping: rows))
+      }
+      if !rows.isEmpty { try compare(hidden, by: chosen, rows, scored, into: &scores) }
     }
     return scores
   }
@@ -194,7 +201,7 @@ public struct ContinuationScorer {
 
   /// Adds up what the models predict at the rows of one level.
   private func compare(
-    _ hidden: [Tensor], _ rows: [Int32], _ scored: [ScoredRow], into scores: inout [[ContinuationScore]]
+    _ hidden: [Tensor], by chosen: [Int], _ rows: [Int32], _ scored: [ScoredRow], into scores: inout [[ContinuationScore]]
   ) throws(BackendError) {
     // Sorted, so that those of one row are neighbours, and the first of them counts the position.
     let scored = scored.sorted { $0.row < $1.row }
@@ -212,13 +219,13 @@ public struct ContinuationScorer {
       backend.rowArgmax(chunk, into: winners)
       let before = start == 0 ? -1 : scored[start - 1].row
       add(try losses.floats(), try winners.ints(), nil, scored[part], before: before, into: &scores[0])
-      for model in models.indices.dropFirst() {
+      for (place, model) in chosen.enumerated().dropFirst() {
         let found = DivergenceRows(divergences: try Tensor(part.count, 1, on: backend), losses: losses, winners: winners)
         try backend.linearDivergence(
-          of: .logits(chunk), from: hidden[model].gathered(at: gathered), weight: models[model].head, targets: targets,
+          of: .logits(chunk), from: hidden[place].gathered(at: gathered), weight: models[model].head, targets: targets,
           rowsPerChunk: rowsPerChunk, into: found)
         add(
-          try losses.floats(), try winners.ints(), try found.divergences.floats(), scored[part], before: before, into: &scores[model])
+          try losses.floats(), try winners.ints(), try found.divergences.floats(), scored[part], before: before, into: &scores[place])
       }
     }
   }

@@ -60,10 +60,9 @@ public struct RequestEncoder: Sendable {
 
   /// The windows of a text that is scored from its first token on.
   public func windows(of text: String) throws(Refusal) -> [ScoringRequest] {
-    let plain = tokenizer.encode(text, template: false)
-    let begin = usesTemplate ? tokenizer.bosTokens.first ?? extraBegin : extraBegin
-    guard !plain.isEmpty else { throw .empty }
-    return PerplexityProtocol.rollingWindows(of: plain, window: maxLength, bos: begin, context: prefix)
+    let ids = ids(text)
+    guard !text.isEmpty, !ids.isEmpty else { throw .empty }
+    return PerplexityProtocol.rollingWindows(of: ids, window: maxLength, context: prefix)
       .map { ScoringRequest(tokens: $0.tokens, scored: $0.scored) }
   }
 

@@ -44,7 +44,10 @@ extension Command {
         CommandOption("limit", .int(1...Int.max), help: "only the first N windows, prompts, documents (word) or questions of each task"),
         .backend,
       ] + CommandOption.computing + [.profile, .json, .quiet, .verbose] + PromptRun.options + TaskOptions.options,
-      exclusive: [["bos", "no-bos"], ["perplexity", "prompts", "tasks"], ["raw", "chat-template"], ["cache", "no-cache"]],
+      exclusive: [
+        ["bos", "no-bos"], ["perplexity", "prompts", "tasks"], ["raw", "chat-template"], ["cache", "no-cache"],
+        ["resume", "no-cache"],
+      ],
       examples: [
         .init("hoof eval base.hoof --tasks hellaswag,mmlu,arc_easy --data benchmarks/", "scores as lm_eval gives them"),
         .init(

@@ -75,5 +75,9 @@ struct RequestEncoderTests {
     #expect(windows[0].tokens.prefix(2) == [begin, begin])
     #expect(windows.flatMap { $0.tokens.suffix($0.scored) } == [begin] + ids)
     #expect(windows.allSatisfy { $0.input.count <= 32 })
+    // A text that begins with the begin token's text gets no second one (`has_bos_prefix` in HFLM.tok_encode).
+    let marked = try encoder().windows(of: try #require(tokenizer.piece(begin)) + "Once upon a time")
+    #expect(marked == [ScoringRequest(tokens: [begin] + plain("<s>Once upon a time"), scored: plain("<s>Once upon a time").count)])
+    #expect(marked[0].tokens.filter { $0 == begin }.count == 2)
   }
 }

@@ -7,7 +7,6 @@ import Terminal
 /// Where models' answers to tasks are kept from run to run.
 struct AnswerFolder {
   let path: String
-  private let resumes: Bool
   /// Of how everything is computed.
   private let manner: [String]
 
@@ -23,18 +22,16 @@ struct AnswerFolder {
     } else {
       return nil
     }
-    resumes = arguments.has("resume")
     let kind = String(backend.name.prefix { $0.isLetter })
     let bos = arguments.has("no-bos") ? "no-bos" : arguments.has("bos") ? "bos" : ""
     manner = [Program.version, kind, backend.activations.name, arguments.string("precision") ?? "", bos, "\(options.seed)"]
   }
 
-  /// - Parameters:
-  ///   - model: its fingerprint; a second one's answers know how far they are from the base's.
-  ///   - task: its data's fingerprint.
-  func cache(model: String, base: String?, task: String, shots: Int, maxLength: Int) -> AnswerCache {
+  /// - Parameter base: what the answers are compared with; they know how far they are from it.
+  func cache(of candidate: Candidate, base: Candidate?, _ task: TaskData, shots: Int, maxLength: Int) -> AnswerCache {
+    let parts = [candidate.identity, base?.identity ?? "", task.fingerprint, "\(shots)", "\(maxLength)"]
     var hash = SHA256()
-    hash.update(([model, base ?? "", task, "\(shots)", "\(maxLength)"] + manner).joined(separator: "\n"))
-    return AnswerCache(folder: path, identity: hash.hexDigest(), resuming: resumes)
+    hash.update((parts + manner).joined(separator: "\n"))
+    return AnswerCache(folder: path, identity: hash.hexDigest())
   }
 }

@@ -11,6 +11,10 @@ struct Candidate {
   let source: ModelSource
   let tokenizer: Tokenizer
   let encoder: RequestEncoder
+  /// Of the weights and the config.
+  let fingerprint: String
+  /// Of whatever determines what the model answers: weights, config, and how it reads texts.
+  let identity: String
 
   init(_ path: String, _ arguments: Arguments) throws {
     self.path = path
@@ -18,19 +22,32 @@ struct Candidate {
     tokenizer = try Models.requiredTokenizer(of: source)
     encoder = try RequestEncoder(source, tokenizer, arguments)
     try source.checkFinite()
+    fingerprint = source.fingerprint()
+    var hash = SHA256()
+    hash.update("\(fingerprint)\n\(encoder.prefix)\n")
+    (source.tokenizer ?? []).withUnsafeBytes { hash.update($0) }
+    identity = hash.hexDigest()
   }
 
   /// The file's own name.
   var name: String { path.split(separator: "/").last.map(String.init) ?? path }
 
+  /// Bytes that its weights take at most.
+  var greatestBytes: Int { 4 * source.config.parameterCount }
+
   func examinee(on backend: any ComputeBackend) throws -> Examinee {
     Examinee(model: try Llama(source, on: backend), encoder: encoder, ends: Set(source.config.eosTokens.map(Int32.init)))
   }
 
-  /// Whether both read a text as the same tokens, so that what they predict can be compared place by place.
-  func readsAlike(_ other: Candidate) -> Bool {
-    source.tokenizer == other.source.tokenizer && source.config.vocabularySize == other.source.config.vocabularySize
-      && encoder.prefix == other.encoder.prefix && encoder.maxLength == other.encoder.maxLength
+  /// Why what both predict cannot be compared place by place; nil where it can.
+  func difference(from other: Candidate) -> String? {
+    if source.tokenizer != other.source.tokenizer || source.config.vocabularySize != other.source.config.vocabularySize
+      || encoder.prefix != other.encoder.prefix
+    {
+      return "read texts as different tokens"
+    }
+    let (own, others) = (encoder.maxLength, other.encoder.maxLength)
+    return own == others ? nil : "read up to \(own) and \(others) tokens (--max-length \(min(own, others)) makes them alike)"
   }
 }
 

@@ -5,7 +5,7 @@ import TensorCore
 import Terminal
 import Transformer
 
-/// Puts all tasks to all models, one model after another; a base stays loaded beside each that is compared with it.
+/// Puts all tasks to all models, one model after another, or to a base and those that are compared with it together.
 struct Examination {
   private let selection: TaskSelection
   private let options: TaskRunner.Options
@@ -23,7 +23,8 @@ struct Examination {
   /// What everybody scored, the base first.
   func models(_ candidates: [Candidate], against base: Candidate?) throws -> [TaskReport.Model] {
     let samples = try arguments.string("samples").map { try AtomicWriter($0, force: arguments.has("force")) }
-    let rounds = try rounds(candidates, against: base)
+    let rounds = rounds(candidates, against: base)
+    if arguments.has("resume") { try checkKept(rounds) }
     let questions = selection.tasks.reduce(0) { $0 + min(options.limit ?? $1.count, $1.count) }
     let progress = Progress("asking", total: Double(questions * rounds.count), unit: .items("questions"), quiet: isQuiet)
     defer { progress.finish() }
@@ -42,32 +43,60 @@ struct Examination {
     return models
   }
 
-  /// Who answers together.
-  private func rounds(_ candidates: [Candidate], against base: Candidate?) throws -> [[Candidate]] {
+  /// Who answers together: with the base in front, as many as can be compared with it and have room beside it.
+  private func rounds(_ candidates: [Candidate], against base: Candidate?) -> [[Candidate]] {
     guard let base else { return candidates.map { [$0] } }
-    if let other = candidates.first(where: { !$0.readsAlike(base) }), !isQuiet {
-      Output.note("hoof: \(other.path) and \(base.path) read texts as different tokens: no KL between them")
+    var (rounds, room): ([[Candidate]], Int) = ([], 0)
+    for candidate in candidates {
+      if let difference = candidate.difference(from: base) {
+        if !isQuiet { Output.note("hoof: \(candidate.path) and \(base.path) \(difference): no KL between them") }
+        // The base comes first in the report.
+        if rounds.isEmpty { rounds.append([base]) }
+        rounds.append([candidate])
+        room = 0
+        continue
+      }
+      if rounds.last?.first?.path == base.path, candidate.greatestBytes <= room {
+        rounds[rounds.count - 1].append(candidate)
+      } else {
+        rounds.append([base, candidate])
+        room = backend.memory().free / 2 - base.greatestBytes
+      }
+      room -= candidate.greatestBytes
     }
-    // The base comes first in the report: alone, where the first cannot be compared with it place by place.
-    return (candidates[0].readsAlike(base) ? [] : [[base]]) + candidates.map { $0.readsAlike(base) ? [base, $0] : [$0] }
+    return rounds
+  }
+
+  /// Where answers of one of a round to a task are kept.
+  private func cache(_ index: Int, of round: [Candidate], _ task: TaskData) -> AnswerCache? {
+    // What is written does not depend on who is asked beside.
+    let isCompared = index > 0 && task.definition.output != .generate
+    return answers?.cache(
+      of: round[index], base: isCompared ? round[0] : nil, task, shots: options.shots(task), maxLength: round[0].encoder.maxLength)
+  }
+
+  /// --resume goes on with something: a mistyped option would otherwise start hours of work anew.
+  private func checkKept(_ rounds: [[Candidate]]) throws {
+    for round in rounds {
+      for task in selection.tasks {
+        for index in round.indices { if let cache = cache(index, of: round, task), cache.count > 0 { return } }
+      }
+    }
+    throw CommandError(
+      "--resume: no answers of these models to these questions are kept\(answers.map { " in \($0.path)" } ?? "")",
+      advice: "models, tasks, data and options must be those of the interrupted run; without --resume everything is asked anew")
   }
 
   private func ask(
     _ round: [Candidate], _ examinees: [Examinee], _ progress: Progress, _ samples: AtomicWriter?, reporting first: Int
   ) throws -> [TaskReport.Model] {
     var runner = TaskRunner(examinees, options: options)
-    let fingerprints = round.map { $0.source.fingerprint() }
     let start = ContinuousClock.now
     var results = Array(repeating: [TaskResult](), count: round.count)
-    var divergences: [String: TaskReport.Divergence] = [:]
-    let saved = answers.map { _ in "answers so far are kept; the same command with --resume goes on from them" }
+    var divergences = Array(repeating: [String: TaskReport.Divergence](), count: round.count)
     for task in selection.tasks {
-      let caches = round.indices.map { index in
-        answers?.cache(
-          model: fingerprints[index], base: index > 0 ? fingerprints[0] : nil, task: task.fingerprint, shots: runner.shots(task),
-          maxLength: round[0].encoder.maxLength)
-      }
-      noteLeftovers(caches, task, progress)
+      let caches = round.indices.map { cache($0, of: round, task) }
+      note(caches, runner.asked(task), task, progress)
       let outcomes = try runner.run(task, caches: caches) { event in
         switch event {
         case .questions(let count): progress.advance(by: count, label: task.definition.name)
@@ -75,7 +104,11 @@ struct Examination {
         case .resampling(let share):
           progress.advance(by: 0, label: "\(task.definition.name): standard error, \(Int(share * 100)) %")
         }
-        try Interrupt.check(saved: saved)
+        guard Interrupt.isRequested else { return }
+        let isKept = !results[0].isEmpty || caches.contains { ($0?.count ?? 0) > 0 }
+        try Interrupt.check(
+          saved: answers == nil || !isKept
+            ? "nothing was kept" : "answers so far are kept: the same command goes on from them, with --resume or without")
       } record: { record in
         guard let samples else { return }
         for index in round.indices.dropFirst(first) {
@@ -85,21 +118,21 @@ struct Examination {
       for (index, outcome) in outcomes.enumerated() {
         results[index].append(outcome.result)
         if let mean = outcome.divergence {
-          divergences[task.definition.name] = TaskReport.Divergence(mean: mean, positions: outcome.positions)
+          divergences[index][task.definition.name] = TaskReport.Divergence(mean: mean, positions: outcome.positions)
         }
       }
     }
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    // Nobody can say who took which part of what was asked together.
+    let seconds = (ContinuousClock.now - start) / .seconds(1) / Double(round.count - first)
     return round.enumerated().map { index, candidate in
       TaskReport.Model(
-        name: candidate.name, path: candidate.path, fingerprint: fingerprints[index], parameters: candidate.source.config.parameterCount,
-        seconds: seconds, results: results[index], divergences: index > 0 ? divergences : [:])
+        name: candidate.name, path: candidate.path, fingerprint: candidate.fingerprint,
+        parameters: candidate.source.config.parameterCount, seconds: seconds, results: results[index], divergences: divergences[index])
     }
   }
 
-  private func noteLeftovers(_ caches: [AnswerCache?], _ task: TaskData, _ progress: Progress) {
-    guard !isQuiet, let left = caches.compactMap({ $0?.leftover }).max(), left > 0 else { return }
-    progress.note(
-      "hoof: \(task.definition.name): an interrupted run left answers to \(left) questions; --resume would have gone on from there")
+  private func note(_ caches: [AnswerCache?], _ asked: Int, _ task: TaskData, _ progress: Progress) {
+    guard !isQuiet, let kept = caches.map({ $0?.count ?? 0 }).min(), kept > 0, kept < asked else { return }
+    progress.note("hoof: \(task.definition.name): \(kept) of \(asked) questions were answered before")
   }
 }

@@ -19,7 +19,7 @@ enum TaskOptions {
       "cache", .string, placeholder: "DIR", environment: "HOOF_CACHE",
       help: "where answers are kept, so that no model is asked twice (default: ~/.cache/hoof)"),
     CommandOption("no-cache", help: "neither read answers from there nor keep them"),
-    CommandOption("resume", help: "go on with what an interrupted run has kept"),
+    CommandOption("resume", help: "only go on from answers that are kept; refuses to begin anew"),
   ]
 
   /// Of which `--tasks` and others take some.
