@@ -9,11 +9,8 @@ static const unsigned char hellaswag[] = {
 static const unsigned char mmlu[] = {
 #embed "tasks/mmlu.json"
 };
-static const unsigned char arc_easy[] = {
-#embed "tasks/arc_easy.json"
-};
-static const unsigned char arc_challenge[] = {
-#embed "tasks/arc_challenge.json"
+static const unsigned char arc[] = {
+#embed "tasks/arc.json"
 };
 static const unsigned char boolq[] = {
 #embed "tasks/boolq.json"
@@ -66,8 +63,7 @@ static const unsigned char neutral[] = {
 const hoof_task_file hoof_task_files[] = {
     FILE_OF(hellaswag),
     FILE_OF(mmlu),
-    FILE_OF(arc_easy),
-    FILE_OF(arc_challenge),
+    FILE_OF(arc),
     FILE_OF(boolq),
     FILE_OF(lambada_openai),
     FILE_OF(lambada_standard),

@@ -28,21 +28,26 @@ extension FuzzTarget {
       #"{"context": "a", "choices": ["b", "c"], "label": 1}"#, #"{"context": "é\n", "choices": ["b", "d"], "label": 0}"#,
     ]
     let csv = "context,target\r\n\"a, \"\"b\"\"\r\nc\", d\r\nx,y\n"
-    func data(_ ending: String, _ seeds: [String]) -> FuzzTarget {
+    func data(_ ending: String, _ seeds: [String], _ parse: @escaping @Sendable (String) throws -> Void = TaskParsers.rows) -> FuzzTarget {
       FuzzTarget(name: "task-data-\(ending)", seeds: seeds.map { Array($0.utf8) }) { bytes in
         let path = "\(folder)/fuzz.\(ending)"
         let output = try OutputFile(path: path, byteCount: bytes.count, replacing: true)
         try output.write(bytes, at: 0)
         try output.commit(synced: false)
-        try TaskParsers.rows(at: path)
+        try parse(path)
       }
     }
     return [
       FuzzTarget(name: "template", seeds: templates.map { Array($0.utf8) }) { try TaskParsers.template($0) },
       FuzzTarget(name: "task-definition", seeds: [definition, generating].map { Array($0.utf8) }) { try TaskParsers.definitions($0) },
       data("jsonl", [rows.joined(separator: "\n"), #"{"text": "a b"}"#]),
-      data("json", ["[" + rows.joined(separator: ",\n ") + "]", #"{"rows": [{"row": \#(rows[0])}]}"#, #"{"text": ["a", "b"]}"#]),
-      data("csv", [csv]),
+      data(
+        "json",
+        [
+          "[" + rows.joined(separator: ",\n ") + "]", #"{"rows": [{"row": \#(rows[0])}]}"#, #"{"text": ["a", "b"]}"#,
+          #"{"text": {"0": "a", "1": "b"}}"#,
+        ]),
+      data("csv", [csv]), data("txt", ["a text\r\n\n another"]), data("lst", ["1\n0\n-1\n", "0\r\n1\r\n1"], TaskParsers.labels),
     ]
   }
 }

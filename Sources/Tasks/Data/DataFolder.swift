@@ -33,13 +33,21 @@ struct DataFolder {
     return stems
   }
 
-  /// The first file there is.
-  func find(_ names: [String], split: String, isAsked: Bool) -> String? {
+  /// The first file there is of a data set called `name`.
+  func find(_ name: String, split: String, isAsked: Bool) -> String? {
+    first(DataFolder.stems(name, split: split, isAsked: isAsked))
+  }
+
+  /// A file that the definition names for a split.
+  func find(splitFile name: String) -> String? {
+    guard let path, name.hasSuffix(".txt") else { return first([name]) }
+    return DataFolder.isFile("\(path)/\(name)") ? "\(path)/\(name)" : nil
+  }
+
+  private func first(_ stems: [String]) -> String? {
     guard let path else { return nil }
-    for name in names {
-      for stem in DataFolder.stems(name, split: split, isAsked: isAsked) {
-        for ending in DataFolder.endings where DataFolder.isFile("\(path)/\(stem).\(ending)") { return "\(path)/\(stem).\(ending)" }
-      }
+    for ending in DataFolder.endings {
+      for stem in stems where DataFolder.isFile("\(path)/\(stem).\(ending)") { return "\(path)/\(stem).\(ending)" }
     }
     return nil
   }
@@ -56,14 +64,16 @@ struct DataFolder {
   }
 
   /// The usual places, for a message.
-  static func examples(_ names: [String], split: String) -> String {
-    let shown = names.prefix(3).map { "\($0).jsonl, \($0)/\(split).jsonl, \($0)_\(split).jsonl" }.joined(separator: ", ")
+  /// - Parameter splitFiles: names that the definition has for the split
+  static func examples(_ names: [String], split: String, splitFiles: [String]) -> String {
+    var shown = names.prefix(3).map { "\($0).jsonl, \($0)/\(split).jsonl, \($0)_\(split).jsonl" }
+    shown += splitFiles.prefix(1).map { $0.hasSuffix(".txt") ? $0 : $0 + ".jsonl" }
     let others = spellings(of: split).dropFirst()
-    return shown + (names.count > 3 ? " …" : "") + " (or .json, .csv"
+    return shown.joined(separator: ", ") + (names.count > 3 || splitFiles.count > 1 ? " …" : "") + " (or .json, .csv"
       + (others.isEmpty ? "" : "; \(others.joined(separator: " or ")) for \(split)") + ")"
   }
 
-  private static func isFile(_ path: String) -> Bool {
+  static func isFile(_ path: String) -> Bool {
     var status = stat()
     return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
   }

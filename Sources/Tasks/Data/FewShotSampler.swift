@@ -55,13 +55,12 @@ public struct FewShotSampler {
   }
 
   private func isSame(_ example: Int, _ question: JSON.Object) throws(FormatError) -> Bool {
-    JSON.object(try data.example(example)).isSame(.object(question))
+    JSON.object(try data.example(example).row).isSame(.object(question))
   }
 
   private func tooFew(_ needed: Int, _ there: Int) -> FormatError {
-    let path = data.paths[data.paths.count - 1]
-    return FormatError(
-      path, nil,
+    FormatError(
+      data.examplePath, nil,
       "has \(there) row\(there == 1 ? "" : "s") for examples of \(data.definition.name); \(count) in front of a question need \(needed)")
   }
 }

@@ -60,27 +60,54 @@ struct JSONElements: RowSource {
   func row(_ index: Int) throws(RowError) -> JSON { try file.json(ranges[index]) }
 }
 
-/// A page of the datasets server ({"rows": [{"row": {…}}]}), columns ({"question": […], "answer": […]}), or one row.
+/// A page of the datasets server ({"rows": [{"row": {…}}]}), columns ({"question": […], "answer": […]}, or as pandas writes them
+/// {"question": {"0": …, "1": …}}), or one row.
 struct JSONTable: RowSource {
   private let rows: [JSON]
+  let note: String?
 
   init(_ value: JSON, path: String) throws(FormatError) {
-    if let pages = value["rows"]?.array, pages.allSatisfy({ $0.object != nil }) {
-      rows = pages.map { $0["row"] ?? $0 }
-    } else if let object = value.object, object.count > 0, case let columns = object.members.compactMap({ $0.1.array }),
-      columns.count == object.count,
-      Set(columns.map(\.count)).count == 1, !columns[0].isEmpty
-    {
-      rows = columns[0].indices.map { i in
-        var row = JSON.Object()
-        for (name, column) in zip(object.names, columns) { row[name] = column[i] }
-        return .object(row)
-      }
-    } else if value.object != nil {
-      rows = [value]
-    } else {
+    guard let object = value.object else {
       throw FormatError(path, nil, "must be a list of rows, columns, or JSON lines, not \(value.kind)")
     }
+    if let entries = value["rows"]?.array, entries.allSatisfy({ $0.object != nil }) {
+      for (i, entry) in entries.enumerated() {
+        guard let cell = entry["truncated_cells"]?.array?.first else { continue }
+        throw FormatError(
+          path, "row \(i + 1): \(cell.string ?? "truncated_cells")",
+          "was cut short by the datasets server; take the rows from the data set's own files")
+      }
+      rows = entries.map { $0["row"] ?? $0 }
+      note = JSONTable.note(of: value, count: entries.count)
+      return
+    }
+    note = nil
+    let columns = object.members.compactMap { JSONTable.column($0.1) }
+    guard columns.count == object.count, let first = columns.first, !first.cells.isEmpty,
+      columns.allSatisfy({ $0.names == first.names && $0.cells.count == first.cells.count })
+    else {
+      rows = [value]
+      return
+    }
+    rows = first.cells.indices.map { i in
+      var row = JSON.Object()
+      for (name, column) in zip(object.names, columns) { row[name] = column.cells[i] }
+      return .object(row)
+    }
+  }
+
+  /// A list, or an object whose names are whole numbers: the same ones in all columns of a table.
+  private static func column(_ value: JSON) -> (names: [String]?, cells: [JSON])? {
+    if let cells = value.array { return (nil, cells) }
+    guard let object = value.object, object.names.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }) else {
+      return nil
+    }
+    return (object.names, object.members.map(\.1))
+  }
+
+  private static func note(of page: JSON, count: Int) -> String? {
+    if let total = page["num_rows_total"]?.int, total > count { return "holds \(count) of \(total) rows" }
+    return page["partial"]?.bool == true ? "holds a part of the rows only" : nil
   }
 
   var count: Int { rows.count }

@@ -6,16 +6,18 @@ import JSON
 final class RowFile: Sendable {
   let path: String
   let count: Int
-  /// SHA-256 of its bytes.
+  /// SHA-256 of its bytes, those of its labels included.
   let digest: String
+  /// Answers that lie in a file beside it.
+  let labels: LabelRows?
   private let rows: any RowSource
 
-  /// A file that is read whole, because its rows do not lie one after another.
-  private static let largestDocument = 1 << 30
+  /// A file that is read whole, because its rows do not lie one after another; in memory it is several times as large.
+  private static let largestDocument = 128 << 20
 
   /// - Parameter headers: for CSV: what tells whether the first line names the columns.
   init(path: String, headers: CSVRows.Headers) throws(FormatError) {
-    self.path = path
+    (self.path, labels) = (path, nil)
     let file = try MappedFile(path: path)
     var hash = SHA256()
     hash.update(file.bytes)
@@ -24,6 +26,8 @@ final class RowFile: Sendable {
       rows = try CSVRows(file, headers: headers)
     } else if path.hasSuffix(".jsonl") {
       rows = JSONLines(file)
+    } else if path.hasSuffix(".txt") {
+      rows = TextLines(file)
     } else {
       rows = try RowFile.rows(of: file)
     }
@@ -31,9 +35,18 @@ final class RowFile: Sendable {
     guard count > 0 else { throw FormatError(path, nil, "holds no rows") }
   }
 
+  /// The rows of `file` with an answer each.
+  init(_ file: RowFile, _ labels: LabelRows) {
+    (path, count, rows, self.labels) = (file.path, file.count, file.rows, labels)
+    var hash = SHA256()
+    hash.update(file.digest + labels.digest)
+    digest = hash.hexDigest()
+  }
+
   /// Rows that are made, not read.
   init(_ ladder: ArithmeticLadder, examples: Bool) {
-    path = "arithmetic ladder, \(ladder.style.rawValue)"
+    path = RowFile.path(of: ladder.style, examples: examples)
+    labels = nil
     let made =
       examples ? ladder.rows.map(\.depth).reduce(into: Set<Int>()) { $0.insert($1) }.sorted().flatMap(ladder.examples) : ladder.rows
     let rows = made.map { row -> JSON in
@@ -45,13 +58,25 @@ final class RowFile: Sendable {
     self.rows = MadeRows(rows: rows)
   }
 
+  /// What stands for a path in messages about a ladder.
+  static func path(of style: ArithmeticLadder.Style, examples: Bool) -> String {
+    "arithmetic ladder, \(style.rawValue)\(examples ? ", examples" : "")"
+  }
+
+  /// What is read for its rows.
+  var paths: [String] { [path] + (labels.map { [$0.path] } ?? []) }
+
+  /// That it holds a part of its data set only.
+  var note: String? { rows.note.map { "\(path) \($0)" } }
+
   /// The row's fields.
   func row(_ index: Int) throws(FormatError) -> JSON.Object {
     let value: JSON
     do throws(RowError) { value = try rows.row(index) } catch { throw FormatError(path, rows.place(of: index), error.reason) }
-    guard let object = value.object else {
+    guard var object = value.object else {
       throw FormatError(path, rows.place(of: index), "must be an object with named fields, not \(value.kind)")
     }
+    if let labels { object[labels.field] = .int(labels.label(index)) }
     return object
   }
 
@@ -84,6 +109,12 @@ protocol RowSource: Sendable {
   func row(_ index: Int) throws(RowError) -> JSON
   /// "line 7", "row 3"
   func place(of index: Int) -> String
+  /// "holds 100 of 5000 rows": what the file itself says of what it lacks.
+  var note: String? { get }
+}
+
+extension RowSource {
+  var note: String? { nil }
 }
 
 /// Rows that lie in memory.

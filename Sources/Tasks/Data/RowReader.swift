@@ -9,6 +9,7 @@ struct RowReader {
   private let index: Int?
   private let scope: TemplateScope
   let templates: QuestionTemplates
+  var row: JSON.Object { scope.row }
 
   init(_ rows: RowSet, _ index: Int?, _ row: JSON.Object, templates: QuestionTemplates) {
     (self.rows, self.index, self.templates) = (rows, index, templates)
@@ -21,14 +22,28 @@ struct RowReader {
   }
 
   func value(_ value: RowValue) throws(FormatError) -> (value: JSON, isField: Bool) {
+    try checkField(of: value)
+    do throws(TemplateError) { return try value.value(scope) } catch { throw self.error(value.key, error) }
+  }
+
+  private func list(_ value: RowValue) throws(FormatError) -> [JSON] {
+    try checkField(of: value)
+    let list: JSON
+    do throws(TemplateError) { list = try value.list(scope) } catch { throw self.error(value.key, error) }
+    guard let elements = list.array else { throw error(name(value), "must be a list of choices, not \(list.kind)") }
+    return elements
+  }
+
+  /// A key that names a field of the file's first row does not become a text where another row lacks that field.
+  private func checkField(of value: RowValue) throws(FormatError) {
     let source = value.template.source
-    if let index, rows.names.contains(source), scope.row[source] == nil {
-      throw rows.error(index, value.key, TemplateError("is missing", missingField: source))
-    }
-    do throws(TemplateError) { return try value.value(scope) } catch {
-      guard let index else { throw self.error(value.key, error.description) }
-      throw rows.error(index, value.key, error)
-    }
+    guard let index, rows.names.contains(source), scope.row[source] == nil else { return }
+    throw rows.error(index, value.key, TemplateError("is missing", missingField: source))
+  }
+
+  private func error(_ key: String, _ error: TemplateError) -> FormatError {
+    guard let index else { return self.error(key, error.description) }
+    return rows.error(index, key, error)
   }
 
   func text(_ value: RowValue) throws(FormatError) -> String { try self.value(value).value.pythonText }
@@ -48,20 +63,15 @@ struct RowReader {
     switch templates.choices {
     case nil: return []
     case .fixed(let choices): (texts, field) = (choices, "doc_to_choice")
-    case .row(let list):
-      let value = try value(list).value
-      guard let elements = value.array else { throw error(name(list), "must be a list of choices, not \(value.kind)") }
-      (texts, field) = (elements.map(\.pythonText), name(list))
-    case .each(let list, let element):
-      let value = try value(list).value
-      guard let elements = value.array else { throw error(name(list), "must be a list of choices, not \(value.kind)") }
+    case .row(let source): (texts, field) = (try list(source).map(\.pythonText), name(source))
+    case .each(let source, let element):
       var made: [String] = []
-      for it in elements {
+      for it in try list(source) {
         var scope = scope
         scope.locals["it"] = it
-        do throws(TemplateError) { made.append(try element.text(scope)) } catch { throw self.error(name(list), error.description) }
+        do throws(TemplateError) { made.append(try element.text(scope)) } catch { throw self.error(name(source), error.description) }
       }
-      (texts, field) = (made, name(list))
+      (texts, field) = (made, name(source))
     }
     guard !texts.isEmpty else { throw error(field, "holds no choices") }
     if let empty = texts.firstIndex(of: "") { throw error(field, "choice \(empty + 1) is empty") }
@@ -96,6 +106,9 @@ struct RowReader {
       if let place, isField || Int(text) == nil { return [place] }
       if let index = Int(text) { return try gold(of: choices, .int(index), isField: isField, named: name) }
       if let place { return [place] }
+      // As pandas writes and reads true and false in CSV.
+      if choices.count == 2, ["True", "TRUE", "true"].contains(text) { return [1] }
+      if choices.count == 2, ["False", "FALSE", "false"].contains(text) { return [0] }
       throw error(
         name,
         text.isEmpty

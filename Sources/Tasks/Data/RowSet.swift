@@ -25,7 +25,10 @@ struct RowSet: Sendable {
 
   /// What is wrong with a row, where.
   func error(_ index: Int, _ field: String?, _ reason: String) -> FormatError {
-    FormatError(file.path, place(of: index) + (field.map { ": \($0)" } ?? ""), reason)
+    if let labels = file.labels, labels.field == field {
+      return FormatError(labels.path, labels.place(of: chosen?[index] ?? index), reason)
+    }
+    return FormatError(file.path, place(of: index) + (field.map { ": \($0)" } ?? ""), reason)
   }
 
   func error(_ index: Int, _ key: String, _ error: TemplateError) -> FormatError {
@@ -41,7 +44,8 @@ final class OpenFiles {
     let headers: CSVRows.Headers
   }
   private var files: [Key: RowFile] = [:]
-  private var groups: [Key: [String: [String: [Int]]]] = [:]
+  /// For some fields of a file, the rows that have some values in them.
+  private var groups: [Key: [[String]: [[String]: [Int]]]] = [:]
 
   func open(_ path: String, for layouts: [TaskDefinition]) throws(FormatError) -> RowFile {
     let key = key(path, layouts)
@@ -53,10 +57,10 @@ final class OpenFiles {
 
   /// The rows of a task that is made, not read: its questions, or the examples for them.
   func rows(of style: ArithmeticLadder.Style, layouts: [TaskDefinition], areExamples: Bool) throws(FormatError) -> RowSet? {
-    let path = "arithmetic ladder, \(style.rawValue)\(areExamples ? ", examples" : "")"
+    let path = RowFile.path(of: style, examples: areExamples)
     let key = key(path, layouts)
     if files[key] == nil { files[key] = RowFile(ArithmeticLadder(style: style), examples: areExamples) }
-    return try rows(at: path, layouts: layouts)
+    return try rows(at: path, named: "", layouts: layouts)
   }
 
   private func key(_ path: String, _ layouts: [TaskDefinition]) -> Key {
@@ -65,31 +69,63 @@ final class OpenFiles {
   }
 
   /// The rows of a task in a file: the layout whose fields the first row has, and only rows that fulfil its condition.
+  /// - Parameter name: what the file is called in the definition; one with the condition's values in it need not have its fields
   /// - Returns: nil where no row does.
-  func rows(at path: String, layouts: [TaskDefinition]) throws(FormatError) -> RowSet? {
-    let file = try open(path, for: layouts)
-    let first = try file.row(0)
+  func rows(at path: String, named name: String, layouts: [TaskDefinition]) throws(FormatError) -> RowSet? {
+    var file = try open(path, for: layouts)
+    var first = try file.row(0)
     guard let layout = layouts.first(where: { $0.fields.allSatisfy { OpenFiles.value($0, in: first) != nil } }) else {
       throw FormatError(
         path, file.place(of: 0),
         "has the fields \(first.names.prefix(12).joined(separator: ", ")); \(layouts[0].name) takes rows with "
-          + layouts.map { $0.fields.joined(separator: ", ") }.joined(separator: "; or "))
+          + layouts.map { $0.fields.joined(separator: ", ") + ($0.labelsFile.map { " (\($0.field) in *\($0.suffix))" } ?? "") }
+          .joined(separator: "; or "))
     }
-    // A file of its own for each task need not say whose it is.
-    guard let condition = layout.condition.first, first[condition.field] != nil else { return RowSet(file, layout, names: first.names) }
-    guard let chosen = try group(file, key(path, layouts), by: condition.field)[condition.value] else { return nil }
+    if let labels = layout.labelsFile {
+      file = try labelled(file, labels)
+      first = try file.row(0)
+    }
+    let condition = layout.condition.filter { OpenFiles.value($0.field, in: first) != nil }
+    if let missing = layout.condition.first(where: { OpenFiles.value($0.field, in: first) == nil }),
+      !layout.condition.allSatisfy({ OpenFiles.says($0.value, in: name) })
+    {
+      throw FormatError(
+        path, file.place(of: 0),
+        "has no field '\(missing.field)', by which \(layout.name) chooses its rows; only a file named after \(missing.value) needs none")
+    }
+    guard !condition.isEmpty else { return RowSet(file, layout, names: first.names) }
+    guard let chosen = try group(file, key(path, layouts), by: condition.map(\.field))[condition.map(\.value)] else { return nil }
     return RowSet(file, layout, names: first.names, chosen: chosen)
   }
 
-  private func group(_ file: RowFile, _ key: Key, by field: String) throws(FormatError) -> [String: [Int]] {
-    if let group = groups[key]?[field] { return group }
-    var group: [String: [Int]] = [:]
+  private func labelled(_ file: RowFile, _ labels: TaskDefinition.LabelsFile) throws(FormatError) -> RowFile {
+    let path = String(file.path[..<(file.path.lastIndex(of: ".") ?? file.path.endIndex)]) + labels.suffix
+    guard DataFolder.isFile(path) else { throw FormatError(path, nil, "is missing; it has the answers to \(file.path)") }
+    return RowFile(file, try LabelRows(path: path, field: labels.field, count: file.count))
+  }
+
+  private func group(_ file: RowFile, _ key: Key, by fields: [String]) throws(FormatError) -> [[String]: [Int]] {
+    if let group = groups[key]?[fields] { return group }
+    var group: [[String]: [Int]] = [:]
     for index in 0..<file.count {
-      guard let value = try file.row(index)[field] else { throw FormatError(file.path, "\(file.place(of: index)): \(field)", "is missing") }
-      group[value.pythonText, default: []].append(index)
+      let row = try file.row(index)
+      var values: [String] = []
+      for field in fields {
+        guard let value = OpenFiles.value(field, in: row) else {
+          throw FormatError(file.path, "\(file.place(of: index)): \(field)", "is missing")
+        }
+        values.append(value.pythonText)
+      }
+      group[values, default: []].append(index)
     }
-    groups[key, default: [:]][field] = group
+    groups[key, default: [:]][fields] = group
     return group
+  }
+
+  /// Whether a value is a word of a file's name, or several in a row: "anatomy" of "mmlu/anatomy" and "mmlu_anatomy".
+  private static func says(_ value: String, in name: String) -> Bool {
+    func words(_ text: String) -> String { String(text.map { "/_- .".contains($0) ? "/" : $0 }) }
+    return !value.isEmpty && "/\(words(name))/".contains("/\(words(value))/")
   }
 
   /// A dotted field.

@@ -47,11 +47,7 @@ extension TaskData {
 
   /// A question with its answer and the delimiter behind it.
   private func exampleText(_ index: Int) throws(FormatError) -> String {
-    let reader: RowReader
-    switch source {
-    case .rows(let rows): reader = RowReader(rows, index, try rows.row(index), templates: rows.definition.example)
-    case .fixed(let rows): reader = RowReader(questions, nil, rows[index], templates: definition.example)
-    }
+    let reader = try example(index)
     let templates = reader.templates
     let choices: [String]? = if templates.choices == nil { nil } else { try reader.choices() }
     var question: String

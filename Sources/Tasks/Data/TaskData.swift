@@ -8,10 +8,12 @@ public final class TaskData: Sendable {
   public let count: Int
   /// Files it reads.
   public let paths: [String]
-  /// SHA-256 over the definition as it is used and the bytes of the files.
+  /// SHA-256 over everything that prompts are made of: the definitions as they are used for questions and for examples, and the bytes of the files.
   public let fingerprint: String
   /// Where examples come from elsewhere than the definition says; to be told to who asks for examples.
   public let exampleNote: String?
+  /// Files that hold a part of their data set only; to be told to who asks for the task.
+  public let notes: [String]
   /// Whether choices stand in the context and one text is scored behind each (winogrande).
   let hasSeveralContexts: Bool
   let questions: RowSet
@@ -31,15 +33,20 @@ public final class TaskData: Sendable {
     definition = questions.definition
     count = questions.count
     var hash = SHA256()
-    hash.update(definition.source.text())
-    hash.update(questions.file.digest)
-    if case .rows(let rows) = source, rows.file.path != questions.file.path {
-      paths = [questions.file.path, rows.file.path]
+    var parts = [questions]
+    // Examples may lie in another file, in another layout.
+    if case .rows(let rows) = source { parts.append(rows) }
+    for rows in parts {
+      hash.update(rows.definition.source.text())
       hash.update(rows.file.digest)
-    } else {
-      paths = [questions.file.path]
+      // Whether a CSV's first line is a header, other layouts say as well.
+      hash.update("\(rows.count) \(rows.names.sorted())")
     }
+    hash.update("\(leavesQuestionOut)")
     fingerprint = hash.hexDigest()
+    let files = parts.count == 2 && parts[0].file.path == parts[1].file.path ? [parts[0].file] : parts.map(\.file)
+    paths = files.flatMap(\.paths)
+    notes = files.compactMap(\.note)
     hasSeveralContexts = try TaskData.hasSeveralContexts(questions)
   }
 
@@ -57,10 +64,18 @@ public final class TaskData: Sendable {
     }
   }
 
-  func example(_ index: Int) throws(FormatError) -> JSON.Object {
+  func example(_ index: Int) throws(FormatError) -> RowReader {
     switch source {
-    case .rows(let rows): try rows.row(index)
-    case .fixed(let rows): rows[index]
+    case .rows(let rows): try RowReader(rows, index, rows.row(index), templates: rows.definition.example)
+    case .fixed(let rows): RowReader(questions, nil, rows[index], templates: definition.example)
+    }
+  }
+
+  /// Where they lie, for messages.
+  var examplePath: String {
+    switch source {
+    case .rows(let rows): rows.file.path
+    case .fixed: definition.path
     }
   }
 

@@ -67,11 +67,14 @@ public struct TaskCatalogue: Sendable {
       if object["group"] != nil {
         let group = try TaskGroup(Fields(path: path, object: object))
         groupPaths[group.name] = path
+        // A name stands for one thing: what comes later.
+        if tasks.removeValue(forKey: group.name) != nil { names.removeAll { $0 == group.name } }
         if groups.updateValue(group, forKey: group.name) == nil { groupNames.append(group.name) }
         continue
       }
       for object in try Repetition.expanded(object, path: path) {
         let layouts = try TaskDefinition.layouts(of: object, path: path)
+        if groups.removeValue(forKey: layouts[0].name) != nil { groupNames.removeAll { $0 == layouts[0].name } }
         if tasks.updateValue(layouts, forKey: layouts[0].name) == nil { names.append(layouts[0].name) }
       }
     }
@@ -119,18 +122,30 @@ extension TaskGroup {
 /// A definition that stands for several tasks: `"each": {"subject": ["anatomy", …]}` makes one of it for each value, with `{{subject}}` filled in in
 /// its names and known to its templates.
 enum Repetition {
+  private static let mostValues = 10_000
+  /// Of all definitions that one stands for: each is read by itself.
+  private static let mostBytes = 64 << 20
+
   static func expanded(_ object: JSON.Object, path: String) throws(FormatError) -> [JSON.Object] {
     guard let each = object["each"] else { return [object] }
     guard let lists = each.object, lists.count == 1, let variable = lists.names.first,
       let values = lists[variable]?.array?.compactMap(\.string),
       values.count == lists[variable]?.array?.count
     else { throw FormatError(path, "each", "must be one name with a list of texts") }
+    guard values.count <= mostValues else {
+      throw FormatError(path, "each", "has \(values.count) values; at most \(mostValues) are taken")
+    }
     var rest = object
     rest["each"] = nil
+    let size = JSON.object(rest).text().utf8.count
+    guard size * values.count <= mostBytes else {
+      throw FormatError(
+        path, "each", "makes \(values.count) definitions of \(size) bytes each; at most \(mostBytes >> 20) MiB together are taken")
+    }
     var expanded: [JSON.Object] = []
     for value in values {
       var object = rest
-      for key in ["task", "task_alias", "files", "where"] {
+      for key in ["task", "task_alias", "files", "split_files", "where"] {
         if let old = object[key] { object[key] = try filled(old, variable, value, path) }
       }
       var constants = object["constants"]?.object ?? [:]

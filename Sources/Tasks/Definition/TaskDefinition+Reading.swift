@@ -7,10 +7,11 @@ extension TaskDefinition {
   private static let ignoredKeys = [
     "dataset_path", "dataset_name", "dataset_kwargs", "should_decontaminate", "doc_to_decontamination_query",
   ]
-  private static let layoutKeys = ["fields", "columns"]
   private static let ownKeys = [
-    "files", "layouts", "fields", "columns", "where", "constants", "doc_to_labels", "counted_text", "arithmetic_ladder",
+    "files", "split_files", "layouts", "fields", "columns", "labels_file", "where", "constants", "doc_to_labels", "counted_text",
+    "arithmetic_ladder",
   ]
+  private static let mostLayouts = 64
   static let keys =
     [
       "task", "task_alias", "tag", "output_type", "doc_to_text", "doc_to_choice", "doc_to_target", "target_delimiter", "fewshot_delimiter",
@@ -28,17 +29,21 @@ extension TaskDefinition {
     }
     try fields.refuseUnknown(besides: keys)
     guard let layouts = try fields.list("layouts") else { return [try TaskDefinition(fields)] }
-    guard !layouts.isEmpty else { throw fields.error("layouts", "must not be empty") }
+    guard (1...mostLayouts).contains(layouts.count) else {
+      throw fields.error("layouts", layouts.isEmpty ? "must not be empty" : "are \(layouts.count); at most \(mostLayouts) are taken")
+    }
     var definitions: [TaskDefinition] = []
     for layout in layouts {
-      try layout.refuseUnknown(besides: keys.filter { !["task", "layouts", "files"].contains($0) })
+      try layout.refuseUnknown(besides: keys.filter { !["task", "layouts", "files", "split_files"].contains($0) })
       guard layout["fields"] != nil || layout["columns"] != nil else {
         throw layout.error("fields", "is missing: what a row of this layout has")
       }
       var merged = object
       merged["layouts"] = nil
       for (key, value) in layout.object.members { merged[key] = value }
-      definitions.append(try TaskDefinition(Fields(path: path, object: merged, prefix: fields.prefix)))
+      do throws(FormatError) {
+        definitions.append(try TaskDefinition(Fields(path: path, object: merged, prefix: fields.prefix)))
+      } catch { throw error.placed(in: layout, of: fields) }
     }
     return definitions
   }
@@ -51,8 +56,13 @@ extension TaskDefinition {
     version = try fields.fields("metadata")?["version"].map { $0.string ?? $0.pythonText } ?? "Yaml"
     tags = try fields.strings("tag") ?? []
     files = try fields.strings("files") ?? [name]
-    for file in files where file.isEmpty || file.hasPrefix("/") || file.split(separator: "/").contains("..") {
-      throw fields.error("files", "must be names inside of the data folder, not '\(file)'")
+    try fields.checkFiles("files", files)
+    splitFiles = [:]
+    if let lists = try fields.fields("split_files") {
+      for split in lists.object.names {
+        splitFiles[split] = try lists.strings(split)
+        try lists.checkFiles(split, splitFiles[split] ?? [])
+      }
     }
     ladder = nil
     if let style = try fields.string("arithmetic_ladder") {
@@ -63,6 +73,8 @@ extension TaskDefinition {
     }
     columns = try fields.strings("columns") ?? []
     self.fields = try fields.strings("fields") ?? columns
+    labelsFile = try fields.fields("labels_file").map { (file) throws(FormatError) in try LabelsFile(file) }
+    guard labelsFile == nil || ladder == nil else { throw fields.error("labels_file", "needs a file, and the ladder has none") }
     constants = try fields.fields("constants").map { Dictionary($0.object.members.map { ($0.0, $0.1) }) { $1 } } ?? [:]
     condition = []
     for (name, value) in try fields.fields("where")?.object.members.map({ $0 }) ?? [] { condition.append((name, value.pythonText)) }
@@ -98,11 +110,45 @@ extension TaskDefinition {
       training: try fields.string("training_split"), validation: try fields.string("validation_split"),
       test: try fields.string("test_split"))
     examples = try Examples(config, split: try fields.string("fewshot_split"))
+    let known = [splits.training, splits.validation, splits.test, examples.split].compactMap(\.self)
+    for split in splitFiles.keys.sorted() where !known.contains(split) {
+      throw fields.error("split_files.\(split)", "is no split of the task\(NearestName.hint(for: split, in: known))")
+    }
     (until, maxNewTokens) = try TaskDefinition.generation(fields, delimiter: delimiter)
     (metrics, exactMatch) = try TaskDefinition.metrics(fields, output)
     filters = try TaskDefinition.filters(fields)
     source = .object(fields.object)
     if output == .multipleChoice, prompt.choices == nil { throw fields.error("doc_to_choice", "is missing; \(output.rawValue) needs it") }
+  }
+}
+
+extension TaskDefinition.LabelsFile {
+  /// `{"suffix": "-labels.lst", "field": "label"}`
+  fileprivate init(_ fields: Fields) throws(FormatError) {
+    try fields.refuseUnknown(besides: ["suffix", "field"])
+    guard let suffix = try fields.string("suffix"), (1...100).contains(suffix.utf8.count), !suffix.contains("/") else {
+      throw fields.error("suffix", "must be what the name ends with in place of its ending, such as '-labels.lst'")
+    }
+    guard let field = try fields.string("field"), !field.isEmpty else { throw fields.error("field", "must be the name of the rows' field") }
+    self.init(suffix: suffix, field: field)
+  }
+}
+
+extension Fields {
+  fileprivate func checkFiles(_ key: String, _ files: [String]) throws(FormatError) {
+    for file in files where file.isEmpty || file.hasPrefix("/") || file.split(separator: "/").contains("..") {
+      throw error(key, "must be names inside of the data folder, not '\(file)'")
+    }
+  }
+}
+
+extension FormatError {
+  /// An error of a task with a layout's keys in place of its own, as one of the layout where the key is the layout's.
+  fileprivate func placed(in layout: Fields, of task: Fields) -> FormatError {
+    guard let field, field.hasPrefix(task.prefix), case let rest = field.dropFirst(task.prefix.count),
+      layout[String(rest.prefix { $0 != "." && $0 != "[" })] != nil
+    else { return self }
+    return FormatError(path, layout.prefix + rest, reason)
   }
 }
 

@@ -57,15 +57,23 @@ extension TaskDefinition {
 
   static func generation(_ fields: Fields, delimiter: String) throws(FormatError) -> (until: [String], maxNewTokens: Int) {
     guard let settings = try fields.fields("generation_kwargs") else { return ([delimiter], 256) }
-    try settings.refuseUnknown(besides: ["until", "max_gen_toks", "do_sample", "temperature", "top_p", "top_k", "num_beams"])
+    // The harness takes the first of these that there is.
+    let lengths = ["max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens"]
+    try settings.refuseUnknown(besides: ["until", "do_sample", "temperature", "top_p", "top_k", "num_beams"] + lengths)
     if let beams = try settings.int("num_beams", in: 1...1000), beams != 1 {
       throw settings.error("num_beams", "must be 1: answers are written greedily")
     }
-    if try settings.bool("do_sample") == true, settings["temperature"]?.double != 0 {
-      throw settings.error("do_sample", "must be false: answers are written greedily")
+    let temperature = try settings.double("temperature", "from 0") { $0 >= 0 }
+    switch try settings.bool("do_sample") {
+    case true? where temperature != 0: throw settings.error("do_sample", "must be false: answers are written greedily")
+    // A temperature alone makes the harness draw.
+    case nil where temperature ?? 0 > 0: throw settings.error("temperature", "must be 0: answers are written greedily")
+    default: break
     }
     let until = try settings.strings("until") ?? [delimiter]
-    return (until.filter { !$0.isEmpty }, try settings.int("max_gen_toks", in: 1...1_000_000) ?? 256)
+    var length: Int?
+    for key in lengths where length == nil { length = try settings.int(key, in: 1...1_000_000) }
+    return (until.filter { !$0.isEmpty }, length ?? 256)
   }
 
   static func filters(_ fields: Fields) throws(FormatError) -> [AnswerFilter] {

@@ -42,12 +42,16 @@ public struct TaskDefinition: Sendable {
   var path: String
   /// File names that are looked for, without split and ending.
   var files: [String]
+  /// By split, names of files that do not follow from the data set's: without ending, or texts with ".txt".
+  var splitFiles: [String: [String]]
   /// Its questions are made and not read from files.
   var ladder: ArithmeticLadder.Style?
   /// What a row must have for this layout, dotted.
   var fields: [String]
   /// Of a CSV without a header.
   var columns: [String]
+  /// Where a row's answer stands in a file beside that of the rows.
+  var labelsFile: LabelsFile?
   /// What a row's fields must be, where a file holds several tasks.
   var condition: [(field: String, value: String)]
   var constants: [String: JSON]
@@ -68,6 +72,12 @@ public struct TaskDefinition: Sendable {
 
     /// What is asked: the test set, or the validation set where there is none.
     var asked: String { test ?? validation ?? training ?? "test" }
+  }
+
+  /// A file named like that of the rows, with `suffix` for its ending, that has a whole number for each row: the row's `field`.
+  struct LabelsFile: Sendable, Equatable {
+    var suffix: String
+    var field: String
   }
 
   /// Where examples come from and how they are chosen.
@@ -120,6 +130,12 @@ struct RowValue: Sendable {
   func value(_ scope: TemplateScope) throws(TemplateError) -> (value: JSON, isField: Bool) {
     if let value = scope.row[template.source] { return (value, true) }
     return (try template.value(scope), false)
+  }
+
+  /// The same where a list is wanted.
+  func list(_ scope: TemplateScope) throws(TemplateError) -> JSON {
+    if let value = scope.row[template.source] { return value }
+    return try template.list(scope)
   }
 
   func text(_ scope: TemplateScope) throws(TemplateError) -> String { try value(scope).value.pythonText }

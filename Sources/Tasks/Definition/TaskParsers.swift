@@ -29,12 +29,18 @@ package enum TaskParsers {
     }
   }
 
+  /// A file of answers to three rows.
+  package static func labels(at path: String) throws {
+    let labels = try LabelRows(path: path, field: "label", count: 3)
+    for index in 0..<3 { _ = labels.label(index) }
+  }
+
   /// A data file: all of its rows, as questions where they have hoof's neutral form.
   package static func rows(at path: String) throws {
     let layouts = try TaskCatalogue().neutralLayouts("fuzz")
     let file = try OpenFiles().open(path, for: layouts)
     for index in 0..<file.count { _ = try file.row(index) }
-    guard let rows = try OpenFiles().rows(at: path, layouts: layouts) else { return }
+    guard let rows = try OpenFiles().rows(at: path, named: "fuzz", layouts: layouts) else { return }
     let data = try TaskData(questions: rows, source: .rows(rows), leavesQuestionOut: true, exampleNote: nil)
     for index in 0..<data.count {
       var sampler = FewShotSampler(data, count: index % 2)

@@ -113,7 +113,7 @@ private struct TaskSelector {
 
   private mutating func addNeutral(_ name: String) throws(TaskError) {
     let isPlain = !name.isEmpty && !name.contains("/") && name.utf8.count <= 200
-    guard isPlain, folder.find([name], split: "test", isAsked: true) != nil else {
+    guard isPlain, folder.find(name, split: "test", isAsked: true) != nil else {
       throw .unknown(name: name, hint: NearestName.hint(for: name, in: catalogue.selectable), folder: folder.path)
     }
     let layouts: [TaskDefinition]
@@ -128,11 +128,13 @@ private struct TaskSelector {
     guard let data else {
       let (names, split) = (layouts[0].files, layouts[0].splits.asked)
       throw .noData(
-        task: layouts[0].name, folder: folder.path ?? "", looked: DataFolder.examples(names, split: split),
+        task: layouts[0].name, folder: folder.path ?? "",
+        looked: DataFolder.examples(names, split: split, splitFiles: layouts[0].splitFiles[split] ?? []),
         parquet: folder.findParquet(names, split: split))
     }
     tasks.append(data)
     opened.insert(layouts[0].name)
+    for note in data.notes where !notes.contains(note) { notes.append(note) }
   }
 
   private func open(_ layouts: [TaskDefinition]) throws(FormatError) -> TaskData? {
@@ -163,9 +165,12 @@ private struct TaskSelector {
   private func rows(_ names: [String], _ layouts: [TaskDefinition], split: String, isAsked: Bool) throws(FormatError) -> RowSet? {
     if let style = layouts[0].ladder { return try files.rows(of: style, layouts: layouts, areExamples: !isAsked) }
     for name in names {
-      if let path = folder.find([name], split: split, isAsked: isAsked), let rows = try files.rows(at: path, layouts: layouts) {
+      if let path = folder.find(name, split: split, isAsked: isAsked), let rows = try files.rows(at: path, named: name, layouts: layouts) {
         return rows
       }
+    }
+    for name in layouts[0].splitFiles[split] ?? [] {
+      if let path = folder.find(splitFile: name), let rows = try files.rows(at: path, named: name, layouts: layouts) { return rows }
     }
     return nil
   }

@@ -1,3 +1,4 @@
+import Formats
 import Glibc
 import JSON
 import TestSupport
@@ -81,7 +82,10 @@ struct DataFileTests {
       ("goal,sol1,sol2,label\n\"a\"x,b,c,0\n", "piqa.csv: line 2: field 1 goes on behind its closing quote"),
       ("goal,goal,sol1,label\na,b,c,0\n", "piqa.csv: line 1: names a column twice"),
       ("goal,sol1,sol2,label\n", "piqa.csv: holds no rows"),
-      ("a,b\nc,d\n", "piqa.csv: line 2: has the fields a, b; piqa takes rows with goal, sol1, sol2, label; or context, choices, label"),
+      (
+        "a,b\nc,d\n",
+        "piqa.csv: line 2: has the fields a, b; piqa takes rows with goal, sol1, sol2, label; or goal, sol1, sol2 (label in *-labels.lst); or context, choices, label"
+      ),
     ])
   func badCSV(_ text: String, _ expected: String) throws {
     #expect(try message("piqa.csv", Array(text.utf8), task: "piqa") == expected)
@@ -101,7 +105,9 @@ struct DataFileTests {
     "a JSON file may hold a list, lines, columns or a page of the datasets server",
     arguments: [
       "[\(good),\n \(good)]", "\(good)\n\(good)\n", #"{"context": ["a b", "e"], "choices": [["c", "d"], ["f", "g"]], "label": [1, 0]}"#,
-      #"{"features": [], "rows": [{"row_idx": 0, "row": \#(good)}, {"row_idx": 1, "row": \#(good)}]}"#,
+      #"{"context": {"0": "a b", "1": "e"}, "choices": {"0": ["c", "d"], "1": ["f", "g"]}, "label": {"0": 1, "1": 0}}"#,
+      #"{"context": {"7": "a b", "12": "e"}, "choices": {"7": ["c", "d"], "12": ["f", "g"]}, "label": {"7": 1, "12": 0}}"#,
+      #"{"features": [], "rows": [{"row_idx": 0, "row": \#(good), "truncated_cells": []}, {"row_idx": 1, "row": \#(good)}], "num_rows_total": 2}"#,
     ])
   func json(_ text: String) throws {
     let folder = try TemporaryFolder()
@@ -120,22 +126,75 @@ struct DataFileTests {
       ("[\(good) \(good)]", "mine.json: line 1: expected ',' or ']' behind an element of the list"), ("[]", "mine.json: holds no rows"),
       ("3", "mine.json: must be a list of rows, columns, or JSON lines, not a number"),
       ("[1]", "mine.json: row 1 (line 1): must be an object with named fields, not a number"),
+      (
+        #"{"rows": [{"row": \#(good), "truncated_cells": []}, {"row": \#(good), "truncated_cells": ["context"]}]}"#,
+        "mine.json: row 2: context: was cut short by the datasets server; take the rows from the data set's own files"
+      ),
+      (
+        #"{"context": {"0": "a"}, "choices": [["b", "c"]], "label": {"0": 0}}"#,
+        "mine.json: row 1: label: must be the number of a choice or its text, not an object"
+      ),
     ])
   func badJSON(_ text: String, _ expected: String) throws {
     let message = try message("mine.json", Array(text.utf8))
     #expect(message == expected || text == "[\(Self.good)" && message?.hasPrefix("mine.json: line 1: ") == true)
   }
 
+  @Test("a page of the datasets server that is a part says so")
+  func parts() throws {
+    let folder = try TemporaryFolder()
+    func notes(_ rest: String) throws -> [String] {
+      try folder.write("mine.json", #"{"rows": [{"row_idx": 0, "row": \#(Self.good)}], \#(rest)}"#)
+      return try TaskCatalogue().select(["mine"], in: folder.path).notes.map { $0.replacing(folder.path + "/", by: "") }
+    }
+    #expect(try notes(#""num_rows_total": 5000, "partial": false"#) == ["mine.json holds 1 of 5000 rows"])
+    #expect(try notes(#""num_rows_total": 1, "partial": true"#) == ["mine.json holds a part of the rows only"])
+    #expect(try notes(#""num_rows_total": 1, "partial": false"#) == [])
+  }
+
+  @Test("columns that do not fit in memory are refused with the way out")
+  func large() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("mine.json", "{\"text\": [\"")
+    // Zeros that take no room on the disk.
+    #expect(truncate(path, 129 << 20) == 0)
+    let error = #expect(throws: TaskError.self) { try TaskCatalogue().select(["mine"], in: folder.path) }
+    #expect(error?.description == path + ": is one JSON value of 129 MiB; write it as JSON lines (one row a line)")
+  }
+
+  @Test("true and false as CSV has them are 1 and 0 of two choices", arguments: [("True", 1), ("False", 0), ("true", 1), ("FALSE", 0)])
+  func booleans(_ text: String, _ gold: Int) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("boolq_dev.csv", "question,passage,answer\nis it,It is.,\(text)\n")
+    #expect(try TaskCatalogue().select(["boolq"], in: folder.path).tasks[0].question(0, examples: []).gold == [gold])
+    try folder.write(
+      "arc_easy.jsonl", #"{"question": "a?", "choices": {"text": ["b", "c", "d"], "label": [1, 2, 3]}, "answerKey": "\#(text)"}"#)
+    let three = try TaskCatalogue().select(["arc_easy"], in: folder.path).tasks[0]
+    #expect(throws: FormatError.self) { try three.question(0, examples: []) }
+  }
+
+  @Test("of several files, JSON lines come before JSON and CSV, and then the place decides")
+  func order() throws {
+    let folder = try TemporaryFolder()
+    mkdir(folder.file("hellaswag"), 0o700)
+    func found() throws -> String {
+      try TaskCatalogue().select(["hellaswag"], in: folder.path).tasks[0].paths[0].replacing(folder.path + "/", by: "")
+    }
+    for name in ["hellaswag/validation.csv", "hellaswag.csv", "hellaswag_val.json", "hellaswag.json", "hellaswag/hellaswag-Dev.jsonl"] {
+      try folder.write(name, name.hasSuffix("csv") ? "context,choices,label\n" + "a,b,0\n" : Self.good)
+      #expect(try found() == name)
+    }
+  }
+
   @Test(
     "files are found in the usual places",
     arguments: [
       "hellaswag.jsonl", "hellaswag/validation.jsonl", "hellaswag_val.json", "hellaswag/dev.jsonl", "Rowan/hellaswag/validation.jsonl",
-      "hellaswag/hellaswag_val.jsonl",
+      "hellaswag/hellaswag_val.jsonl", "hellaswag/hellaswag-Val.jsonl", "hellaswag/validation-00000-of-00001.jsonl",
     ])
   func places(_ path: String) throws {
     let folder = try TemporaryFolder()
-    for (i, letter) in path.enumerated() where letter == "/" { mkdir(folder.file(String(path.prefix(i))), 0o700) }
-    try folder.write(path, Self.good)
+    try folder.writeDeep(path, Self.good)
     #expect(try TaskCatalogue().select(["hellaswag"], in: folder.path).tasks[0].paths == [folder.file(path)])
   }
 
@@ -151,8 +210,9 @@ struct DataFileTests {
     #expect(
       message("piqa")
         == "DATA has no data for piqa: looked for piqa.jsonl, piqa/validation.jsonl, piqa_validation.jsonl, baber/piqa.jsonl, baber/piqa/validation.jsonl, "
-        + "baber/piqa_validation.jsonl, ybisk/piqa.jsonl, ybisk/piqa/validation.jsonl, ybisk/piqa_validation.jsonl (or .json, .csv; val or dev or valid for validation)"
+        + "baber/piqa_validation.jsonl, ybisk/piqa.jsonl, ybisk/piqa/validation.jsonl, ybisk/piqa_validation.jsonl … (or .json, .csv; val or dev or valid for validation)"
     )
+    #expect(message("lambada_standard")?.contains("cimec/lambada_test.jsonl, lambada_test_plain_text.txt … (or .json, .csv)") == true)
     #expect(message("mmlu")?.hasPrefix("DATA has no data for mmlu_abstract_algebra: looked for mmlu/abstract_algebra.jsonl, ") == true)
     #expect(message("../x") == "there is no task '../x', and no ../x.jsonl in DATA")
     try folder.write("piqa_validation.parquet", "PAR1")

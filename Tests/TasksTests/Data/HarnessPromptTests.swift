@@ -110,11 +110,18 @@ struct HarnessPromptTests {
     try check(task, in: folder)
   }
 
-  @Test("the layouts that benchmarks were first published in make the same prompts", arguments: OriginalRows.tasks)
+  @Test("the files that benchmarks were first published in make the same prompts", arguments: OriginalRows.tasks)
   func original(_ task: String) throws {
     let folder = try TemporaryFolder()
     try OriginalRows.write(task, into: folder)
     try check(task, in: folder)
+  }
+
+  @Test("PIQA's archive with its own names makes the same prompts")
+  func archive() throws {
+    let folder = try TemporaryFolder()
+    try OriginalRows.writePIQA("physicaliqa-train-dev", validation: "dev", into: folder)
+    try check("piqa", in: folder)
   }
 
   private func check(_ task: String, in folder: TemporaryFolder) throws {

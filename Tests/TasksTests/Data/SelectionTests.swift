@@ -82,6 +82,66 @@ struct SelectionTests {
     #expect(zip(first, second).count { $0 != $1 } == 1)
   }
 
+  @Test("the fingerprint holds how examples are read, in whichever file and layout they lie")
+  func fingerprints() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("mine_test.jsonl", #"{"q": "a?", "options": ["b", "c"], "label": 0}"#)
+    try folder.write("mine_train.jsonl", #"{"question": "d?", "options": ["e", "f"], "label": 1}"#)
+    func data(_ text: JSON, test: String = "") throws -> TaskData {
+      let definition: JSON = [
+        "task": "mine", "output_type": "multiple_choice", "test_split": "test", "fewshot_split": "train", "doc_to_choice": "options",
+        "doc_to_target": "label",
+        "layouts": [["fields": ["q"], "doc_to_text": .string("{{q}}" + test)], ["fields": ["question"], "doc_to_text": text]],
+      ]
+      let path = try folder.write("mine.task.json", definition.text())
+      return try TaskCatalogue(userFiles: [path]).select(["mine"], in: folder.path).tasks[0]
+    }
+    let (first, second) = (try data("{{question}}"), try data("Q: {{question}}"))
+    #expect(try first.question(0, examples: [0]).contexts == ["d? f\n\na?"])
+    #expect(try second.question(0, examples: [0]).contexts == ["Q: d? f\n\na?"])
+    let again = try data("{{question}}")
+    #expect(first.fingerprint != second.fingerprint && first.fingerprint == again.fingerprint)
+    #expect(try data("{{question}}", test: "!").fingerprint != first.fingerprint)
+  }
+
+  @Test("the ladder's examples are in the fingerprint as well")
+  func ladder() throws {
+    let (files, layouts) = (OpenFiles(), try #require(try TaskCatalogue().layouts("arithmetic_ladder_2")))
+    let questions = try #require(try files.rows(of: .plain, layouts: layouts, areExamples: false))
+    let examples = try #require(try files.rows(of: .plain, layouts: layouts, areExamples: true))
+    let made = try [questions, examples].map {
+      try TaskData(questions: questions, source: .rows($0), leavesQuestionOut: false, exampleNote: nil)
+    }
+    #expect(made[0].fingerprint != made[1].fingerprint)
+    #expect(made[1].paths == ["arithmetic ladder, plain", "arithmetic ladder, plain, examples"])
+  }
+
+  @Test("all fields of 'where' choose rows, and one that the file lacks is an error but where the file is named after the task")
+  func conditions() throws {
+    let folder = try TemporaryFolder()
+    let definition: JSON = [
+      "task": "mine", "output_type": "multiple_choice", "test_split": "test", "files": ["exam", "hard_physics"],
+      "where": ["subject": "physics", "level": "hard"], "doc_to_text": "{{q}}", "doc_to_choice": ["a", "b"], "doc_to_target": 0,
+    ]
+    let path = try folder.write("mine.task.json", definition.text())
+    func questions() throws -> [String] {
+      let data = try TaskCatalogue(userFiles: [path]).select(["mine"], in: folder.path).tasks[0]
+      return try (0..<data.count).map { try data.question($0, examples: []).contexts[0] }
+    }
+    let rows = [("1", "physics", "hard"), ("2", "physics", "easy"), ("3", "history", "hard"), ("4", "physics", "hard")].map {
+      #"{"q": "\#($0.0)", "subject": "\#($0.1)", "level": "\#($0.2)"}"#
+    }
+    try folder.write("hard_physics.jsonl", #"{"q": "own"}"#)
+    #expect(try questions() == ["own"])
+    try folder.write("exam.jsonl", rows.joined(separator: "\n"))
+    #expect(try questions() == ["1", "4"])
+    try folder.write("exam.jsonl", #"{"q": "1", "subject": "physics"}"#)
+    let error = #expect(throws: TaskError.self) { try questions() }
+    #expect(
+      error?.description == folder.file("exam.jsonl")
+        + ": line 1: has no field 'level', by which mine chooses its rows; only a file named after hard needs none")
+  }
+
   @Test(
     "neutral slices make the prompts that were scored", .enabled(if: SharedData.isHere, Comment(rawValue: SharedData.absent)),
     arguments: [

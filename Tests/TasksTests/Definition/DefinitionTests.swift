@@ -49,6 +49,63 @@ struct DefinitionTests {
     }
   }
 
+  @Test(
+    "choices may be a template with white space around it, or a text that Python reads as a list",
+    arguments: [
+      (" {{ ['3', '4'] }}\n", ["3", "4"]), ("{{written}}", ["a", "it's", "2"]), ("['{{question}}', 'b']", ["2 + 2?", "b"]),
+      ("{% set o = ['3', '4'] %}\n{{o}}\n", ["3", "4"]),
+    ])
+  func listed(_ choices: String, _ expected: [String]) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("mine_test.jsonl", #"{"question": "2 + 2?", "written": "['a', \"it's\", 2]", "answer": "1"}"#)
+    let data = try catalogue(Self.changed("doc_to_choice", .string(choices)), folder).select(["mine"], in: folder.path).tasks[0]
+    #expect(try data.question(0, examples: []).choices == expected)
+  }
+
+  @Test(
+    "a text that is no list is refused as choices",
+    arguments: [
+      (
+        "{{written}}",
+        "doc_to_choice of mine: a text that begins with '[' and is no list as Python writes one: it holds more than texts and numbers"
+      ),
+      (
+        "[{{question}}",
+        "doc_to_choice of mine: a text that begins with '[' and is no list as Python writes one: a character that has no meaning here: '?'"
+      ),
+      ("{{question}}", "doc_to_choice: must be a list of choices, not a text"),
+    ])
+  func unlisted(_ choices: String, _ reason: String) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("mine_test.jsonl", #"{"question": "2 + 2?", "written": "[a, b]", "answer": "1"}"#)
+    let data = try catalogue(Self.changed("doc_to_choice", .string(choices)), folder).select(["mine"], in: folder.path).tasks[0]
+    let error = #expect(throws: FormatError.self) { try data.question(0, examples: []) }
+    #expect(error?.description == folder.file("mine_test.jsonl") + ": line 1: " + reason)
+  }
+
+  @Test("the harness's names for the length of an answer are taken, the first of them first")
+  func lengths() throws {
+    let folder = try TemporaryFolder()
+    for (settings, length) in [
+      (["max_new_tokens": 7], 7), (["max_tokens": 8, "max_completion_tokens": 9], 8), (["max_completion_tokens": 9], 9),
+      (["max_new_tokens": 7, "max_gen_toks": 6], 6), (["do_sample": false, "temperature": 0.7], 256), (["temperature": 0], 256),
+    ] as [(JSON, Int)] {
+      let catalogue = try catalogue(Self.changed("generation_kwargs", settings), folder)
+      #expect(catalogue.layouts("mine")?[0].maxNewTokens == length, "\(settings)")
+    }
+  }
+
+  @Test("a user's task takes the place of a group of that name, and a group that of a task")
+  func replaced() throws {
+    let folder = try TemporaryFolder()
+    let own = try catalogue(Self.changed("task", "mmlu_stem"), folder)
+    #expect(own.group("mmlu_stem") == nil && own.layouts("mmlu_stem")?[0].files == ["mmlu_stem"] && !own.groupNames.contains("mmlu_stem"))
+    try folder.write("mmlu_stem.jsonl", #"{"question": "2 + 2?", "options": ["3", "4"], "answer": "1"}"#)
+    #expect(try own.select(["mmlu"], in: folder.path).tasks.map(\.definition.name) == ["mmlu_stem"])
+    let grouped = try catalogue(["group": "piqa", "task": ["copa", "boolq"]], folder)
+    #expect(grouped.layouts("piqa") == nil && grouped.group("piqa")?.members == ["copa", "boolq"] && !grouped.names.contains("piqa"))
+  }
+
   @Test("a prefix of the answer stands where the harness puts it")
   func prefix() throws {
     let folder = try TemporaryFolder()
@@ -110,6 +167,38 @@ struct DefinitionTests {
     #expect(error?.description == folder.file("mine.task.json") + ": " + reason)
   }
 
+  private static let labels: JSON = ["suffix": "-labels.lst", "field": "label"]
+  private static func values(_ count: Int) -> JSON { ["n": .array((0..<count).map { .string("\($0)") })] }
+
+  private static let wrongInLayoutsAndFiles: [(JSON, String)] = [
+    (changed("generation_kwargs", ["temperature": 0.5]), "mine.generation_kwargs.temperature: must be 0: answers are written greedily"),
+    (changed("layouts", [["fields": ["a"]], ["fields": ["b"], "doc_to_text": "{{a"]]), "mine.layouts[1].doc_to_text: a tag has no '}}'"),
+    (
+      changed("layouts", [["fields": ["a"], "metric_list": [["metric": "f1"]]]]),
+      "mine.layouts[0].metric_list[0].metric: 'f1' is none that multiple_choice has here: acc, acc_norm, acc_bytes, exact_match"
+    ),
+    (changed("layouts", .array(Array(repeating: ["fields": ["a"]], count: 65))), "mine.layouts: are 65; at most 64 are taken"),
+    (changed("each", values(10_001)), "each: has 10001 values; at most 10000 are taken"),
+    (
+      changed("each", values(10_000)).adding("description", .string(String(repeating: "d", count: 9000))),
+      "each: makes 10000 definitions of 9264 bytes each; at most 64 MiB together are taken"
+    ),
+    (
+      changed("split_files", ["trian": ["a"]]).adding("fewshot_split", "train"),
+      "mine.split_files.trian: is no split of the task; did you mean 'train'?"
+    ),
+    (changed("split_files", ["test": ["../a"]]), "mine.split_files.test: must be names inside of the data folder, not '../a'"),
+    (
+      changed("labels_file", ["suffix": "../x", "field": "label"]),
+      "mine.labels_file.suffix: must be what the name ends with in place of its ending, such as '-labels.lst'"
+    ),
+    (changed("labels_file", ["suffix": "-labels.lst"]), "mine.labels_file.field: must be the name of the rows' field"),
+    (changed("labels_file", labels).adding("arithmetic_ladder", "plain"), "mine.labels_file: needs a file, and the ladder has none"),
+  ]
+
+  @Test("so is what it gets wrong in layouts and names of files, or has too much of", arguments: wrongInLayoutsAndFiles)
+  func wrongInLayouts(_ definition: JSON, _ reason: String) throws { try wrong(definition, reason) }
+
   @Test("every built-in definition can be read, and has a layout for hoof's neutral rows or is published in one")
   func builtIn() throws {
     let catalogue = try TaskCatalogue()
@@ -127,5 +216,13 @@ struct DefinitionTests {
     #expect(catalogue.layouts("truthfulqa_mc2")?[0].version == "3.0")
     #expect(catalogue.layouts("commonsense_qa")?[0].version == "Yaml")
     #expect(catalogue.layouts("lambada_openai")?[0].metrics.map(\.name) == ["perplexity", "acc"])
+  }
+}
+
+extension JSON {
+  fileprivate func adding(_ key: String, _ value: JSON) -> JSON {
+    var object = object!
+    object[key] = value
+    return .object(object)
   }
 }

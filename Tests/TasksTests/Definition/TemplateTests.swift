@@ -95,6 +95,28 @@ struct TemplateTests {
     ("{{ [1,2,3].index(2) }} {{ [1,1].count(1) }}", "1 2"),
     ("{{ 1 in [1.0] }} {{ [1, 'a'] == [1, 'a'] }}", "True True"),
     ("{{ -1|string }}", "-1"),
+    (
+      "{{9223372036854775806 % 9223372036854775807}} {{ -5 % 9223372036854775807}} {{ -5 % (0 - 9223372036854775807 - 1)}}",
+      "9223372036854775806 9223372036854775802 -5"
+    ),
+    (
+      "{{ -5 // (0 - 9223372036854775807 - 1)}} {{ -7 // 2}} {{7 // -2}} {{7 % -2}} {{ -7 % -2}} {{ -6 // 3}} {{ -6 % 3}}",
+      "0 -4 -4 -1 -1 -2 0"
+    ),
+    ("{{ -7.5 // 2}} {{ -7.5 % 2}} {{1.0 // 0.1}} {{0.3 % 0.1}} {{ 7 % -2.5}}", "-4.0 0.5 9.0 0.09999999999999998 -0.5"),
+    (
+      "{{''|default('D', true)}} {{''|default('D')}}| {{none|default('x', boolean=true)}} {{missing|default(default_value='d')}}", "D | x d"
+    ),
+    (
+      "{{1 < 3 < 2}} {{1 < 2 < 3 != 4}} {{'a' in ['a'] == true}} {{(1 < 2) == true}} {{3 > missing.x if false else 1}}",
+      "False True False True 1"
+    ),
+    ("{{' 1  2   3  '.split(none, 1)}} {{'  a b '.split(none, 0)}} {{'a b  '.split(none, 2)}}", "['1', '2   3  '] ['a b '] ['a', 'b']"),
+    ("{{'ΑΣ'.lower()}} {{'Σ'.lower()}} {{'ΑΣΒ Σ'.lower()}} {{'ΑΣ'.capitalize()}} {{\"ΑΣ'\".lower()}}", "ας σ ασβ σ Ας ας'"),
+    (
+      "{{'aabaaabaab'.split('aab')}} {{'aaab'.find('aab')}} {{'aaaa'.replace('aa', 'b')}} {{'abcabd'.find('abd')}}",
+      "['', 'a', '', ''] 1 bb 3"
+    ),
   ]
 
   @Test("a template gives what Jinja gives", arguments: cases)
@@ -134,10 +156,44 @@ struct TemplateTests {
       ("{{'x' * 99999999}}", "a text longer than 16 MiB"),
       ("{{('x' * 9999).replace('x', 'y' * 9999)}}", "a text longer than 16 MiB"), ("{{s < n}}", "a text compared with a number"),
       ("{% for a in 'x' * 1000 %}{% for b in 'x' * 1000 %}{{a}}{% endfor %}{% endfor %}", "takes more than 200000 steps"),
+      ("{% set m = 0 - 9223372036854775807 - 1 %}{{m // -1}}", "a number that does not fit 64 bits"),
+      ("{{s|default('x', true, 1)}}", "|default with 3 arguments"),
+      ("{{s|default(otherwise='x')}}", "|default with an argument 'otherwise='"),
     ])
   func unfilled(_ template: String, _ reason: String) throws {
     let parsed = try Template(template)
     let error = #expect(throws: TemplateError.self) { try parsed.text(Self.row.object!) }
     #expect(error?.description == reason)
+  }
+
+  private static let most = "goes through more than 128 MiB"
+
+  private static func repeated(_ text: String, _ count: Int) -> String { String(repeating: text, count: count) }
+
+  private static let expensive: [(String, String)] = [
+    // Turns without a body.
+    ("{% for a in 'x' * 1000 %}{% for b in 'x' * 1000 %}{% endfor %}{% endfor %}", "takes more than 200000 steps"),
+    ("{{ ((['x'] * 500000)|map('upper')|list)|length }}", "takes more than 200000 steps"),
+    // One list under two names, forty times: 2^40 elements to go through.
+    ("{% set a = ['x'] %}\(repeated("{% set a = [a, a] %}", 40)){{a}}", most),
+    ("{{ [[0] * 500000] * 500000 }}", most), ("{{ [[0] * 500000] * 500000 == [[0] * 500000] * 500000 }}", most),
+    ("{{ ([[0] * 500000] * 500000).index(1) }}", most), ("{{ 1 in [[0] * 500000] * 500000 }}", most),
+    ("{{ ([[0] * 500000] * 500000)|join }}", most), ("{{ 'a' ~ [[0] * 500000] * 500000 }}", most),
+    ("{{ (['x' * 16000000] * 1000)|map('string')|list|length }}", most), (repeated("{% set a = 'x' * 16000000 %}", 40), most),
+    ("{% for a in 'x' * 9999999 %}{% endfor %}", "a list of more than 524288 elements"),
+    ("{{(',' * 9999999).split(',')}}", "a list of more than 524288 elements"),
+    ("{{('a ' * 4999999).split()}}", "a list of more than 524288 elements"),
+    ("{% for a in 'x' * 100000 %}\(repeated("y", 60_000)){% endfor %}", "a text longer than 16 MiB"),
+    ("{% set a = ['x'] %}\(repeated("{% set a = [a] %}", 70))", "lists nested deeper than 64"),
+    // A search that tries every place anew would take 10^13 comparisons.
+    ("{{('a' * 8000000).index('a' * 4000000 ~ 'b')[0]}}", "no '\(repeated("a", 60))' in the text"),
+  ]
+
+  @Test("no template takes all memory or time", .timeLimit(.minutes(1)), arguments: expensive)
+  func costly(_ template: String, _ reason: String) throws {
+    let parsed = try Template(template)
+    let error = #expect(throws: TemplateError.self) { try parsed.text([:]) }
+    #expect(error?.description == reason)
+    #expect(throws: TemplateError.self) { try parsed.value(TemplateScope(row: [:])) }
   }
 }

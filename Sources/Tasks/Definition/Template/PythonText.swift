@@ -7,7 +7,7 @@ enum PythonText {
 
   /// `text.strip(characters)`: Python's white space where no characters are given.
   static func stripped(_ text: String, _ characters: String?, left: Bool = true, right: Bool = true) -> String {
-    let set = characters.map { Array($0.unicodeScalars) }
+    let set = characters.map { Set($0.unicodeScalars) }
     func goes(_ scalar: Unicode.Scalar) -> Bool { set.map { $0.contains(scalar) } ?? scalar.isPythonSpace }
     var rest = Substring(text).unicodeScalars
     if left { rest = rest.drop(while: goes) }
@@ -15,13 +15,33 @@ enum PythonText {
     return String(rest)
   }
 
-  static func lowered(_ text: String) -> String { text.unicodeScalars.reduce(into: "") { $0 += $1.properties.lowercaseMapping } }
-  static func raised(_ text: String) -> String { text.unicodeScalars.reduce(into: "") { $0 += $1.properties.uppercaseMapping } }
+  static func lowered(_ text: String) -> String {
+    text.utf8.allSatisfy { $0 < 0x80 } ? text.lowercased() : lowered(Array(text.unicodeScalars), from: 0)
+  }
+
+  private static func lowered(_ scalars: [Unicode.Scalar], from start: Int) -> String {
+    var out = ""
+    for place in scalars.indices[start...] {
+      out += scalars[place] == "Σ" && endsWord(place, in: scalars) ? "ς" : scalars[place].properties.lowercaseMapping
+    }
+    return out
+  }
+
+  /// Unicode's Final_Sigma: a letter in front and none behind, apart from what case ignores.
+  private static func endsWord(_ place: Int, in scalars: [Unicode.Scalar]) -> Bool {
+    guard let before = scalars[..<place].last(where: { !$0.properties.isCaseIgnorable }), before.properties.isCased else { return false }
+    return !(scalars[(place + 1)...].first { !$0.properties.isCaseIgnorable }?.properties.isCased ?? false)
+  }
+
+  static func raised(_ text: String) -> String {
+    text.utf8.allSatisfy { $0 < 0x80 }
+      ? text.uppercased() : text.unicodeScalars.reduce(into: "") { $0 += $1.properties.uppercaseMapping }
+  }
 
   /// First letter large, all others small.
   static func capitalized(_ text: String) -> String {
     guard let first = text.unicodeScalars.first else { return text }
-    return first.properties.titlecaseMapping + lowered(String(text.unicodeScalars.dropFirst()))
+    return first.properties.titlecaseMapping + lowered(Array(text.unicodeScalars), from: 1)
   }
 
   /// `text.split(separator, limit)`.
@@ -30,25 +50,24 @@ enum PythonText {
     let bytes = Array(text.utf8)
     var parts: [String] = []
     var start = 0
-    for place in places(of: Array(separator.utf8), in: bytes, limit: limit.flatMap { $0 < 0 ? nil : $0 }) {
+    let places = places(of: Array(separator.utf8), in: bytes, limit: limit.flatMap { $0 < 0 ? nil : $0 })
+    try TemplateEvaluator.check(elements: places.count)
+    for place in places {
       parts.append(String(decoding: bytes[start..<place], as: UTF8.self))
       start = place + separator.utf8.count
     }
     return parts + [String(decoding: bytes[start...], as: UTF8.self)]
   }
 
-  /// `text.split()`: at runs of white space.
-  static func words(_ text: String, limit: Int? = nil) -> [String] {
+  /// `text.split()`: at runs of white space. The piece behind the last cut that `limit` allows keeps the white space at its end.
+  static func words(_ text: String, limit: Int? = nil) throws(TemplateError) -> [String] {
     var words: [String] = []
     var rest = Substring(text).unicodeScalars.drop(while: \.isPythonSpace)
-    while let first = rest.first {
-      _ = first
-      if let limit, limit >= 0, words.count == limit {
-        words.append(stripped(String(rest), nil, left: false))
-        break
-      }
+    while !rest.isEmpty {
+      if let limit, limit >= 0, words.count == limit { return words + [String(rest)] }
       let word = rest.prefix { !$0.isPythonSpace }
       words.append(String(word))
+      try TemplateEvaluator.check(elements: words.count)
       rest = rest[word.endIndex...].drop(while: \.isPythonSpace)
     }
     return words
@@ -81,17 +100,27 @@ enum PythonText {
     return String(decoding: out + bytes[start...], as: UTF8.self)
   }
 
-  /// Where `part` begins, without overlaps; UTF-8 cannot match inside of a character.
+  /// Where `part`, which is not empty, begins, without overlaps; UTF-8 cannot match inside of a character. In time that grows with the sum of both
+  /// (Knuth, Morris and Pratt, Fast Pattern Matching in Strings, 1977).
   static func places(of part: [UInt8], in bytes: [UInt8], limit: Int? = nil) -> [Int] {
+    guard part.count <= bytes.count, limit != 0 else { return [] }
+    // For each beginning of the part: how long the longest shorter one is that it ends with.
+    var repeats = [Int](repeating: 0, count: part.count)
+    var same = 0
+    for at in part.indices.dropFirst() {
+      while same > 0, part[at] != part[same] { same = repeats[same - 1] }
+      if part[at] == part[same] { same += 1 }
+      repeats[at] = same
+    }
     var places: [Int] = []
-    var at = 0
-    while at + part.count <= bytes.count, places.count < limit ?? .max {
-      if bytes[at] == part[0], bytes[at..<at + part.count].elementsEqual(part) {
-        places.append(at)
-        at += part.count
-      } else {
-        at += 1
-      }
+    same = 0
+    for (at, byte) in bytes.enumerated() {
+      while same > 0, byte != part[same] { same = repeats[same - 1] }
+      if byte == part[same] { same += 1 }
+      guard same == part.count else { continue }
+      places.append(at + 1 - part.count)
+      if places.count == limit { break }
+      same = 0
     }
     return places
   }

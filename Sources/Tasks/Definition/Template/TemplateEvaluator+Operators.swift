@@ -16,16 +16,35 @@ extension TemplateEvaluator {
     }
     let second = try value(right)
     switch operation {
-    case .equal: return .bool(first.isSame(second))
-    case .unequal: return .bool(!first.isSame(second))
-    case .contains: return .bool(try contains(second, first))
-    case .containsNot: return .bool(!(try contains(second, first)))
-    case .less: return .bool(try precedes(first, second))
-    case .greater: return .bool(try precedes(second, first))
-    case .lessOrEqual: return .bool(!(try precedes(second, first)))
-    case .greaterOrEqual: return .bool(!(try precedes(first, second)))
-    case .joined: return try joined(first.pythonText, second.pythonText)
-    default: return try arithmetic(operation, first, second)
+    case .joined: return try joined(try text(of: first), try text(of: second))
+    case .plus, .minus, .times, .divided, .wholeDivided, .remainder: return try arithmetic(operation, first, second)
+    default: return .bool(try holds(operation, first, second))
+    }
+  }
+
+  /// `a < b < c`: true where every neighbour compares so; what stands behind the first that does not is left alone.
+  mutating func chain(_ first: TemplateExpression, _ links: [TemplateExpression.Link]) throws(TemplateError) -> JSON {
+    var left = try value(first)
+    for link in links {
+      let right = try value(link.operand)
+      guard try holds(link.comparison, left, right) else { return false }
+      left = right
+    }
+    return true
+  }
+
+  private mutating func holds(_ comparison: TemplateExpression.Operator, _ a: JSON, _ b: JSON) throws(TemplateError) -> Bool {
+    try measure(a)
+    try measure(b)
+    switch comparison {
+    case .equal: return a.isSame(b)
+    case .unequal: return !a.isSame(b)
+    case .contains: return try contains(b, a)
+    case .containsNot: return !(try contains(b, a))
+    case .less: return try precedes(a, b)
+    case .greater: return try precedes(b, a)
+    case .lessOrEqual: return !(try precedes(b, a))
+    default: return !(try precedes(a, b))
     }
   }
 
@@ -75,10 +94,10 @@ extension TemplateEvaluator {
     switch (operation, a, b) {
     case (.plus, .string(let a), .string(let b)): return try joined(a, b)
     case (.plus, .array(let a), .array(let b)):
-      try TemplateEvaluator.check(bytes: 16 * (a.count + b.count))
+      try TemplateEvaluator.check(elements: a.count + b.count)
       return .array(a + b)
     case (.times, .array(let elements), .int(let count)), (.times, .int(let count), .array(let elements)):
-      let count = try repeats(count, elements.count * 16)
+      let count = try repeats(count, elements.count * 32)
       return .array(Array(repeatElement(elements, count: count).joined()))
     case (.times, .string(let text), .int(let count)), (.times, .int(let count), .string(let text)):
       return .string(String(repeating: text, count: try repeats(count, text.utf8.count)))
@@ -94,16 +113,15 @@ extension TemplateEvaluator {
   }
 
   private func number(_ operation: TemplateExpression.Operator, _ a: JSON, _ b: JSON) throws(TemplateError) -> JSON {
-    if let a = a.bool.map({ $0 ? 1 : 0 }) ?? wholeNumber(a), let b = b.bool.map({ $0 ? 1 : 0 }) ?? wholeNumber(b), operation != .divided {
+    if let a = int(a), let b = int(b), operation != .divided {
       guard b != 0 || operation != .wholeDivided && operation != .remainder else { throw TemplateError("a division by 0") }
       let (result, overflow): (Int, Bool) =
         switch operation {
         case .plus: a.addingReportingOverflow(b)
         case .minus: a.subtractingReportingOverflow(b)
         case .times: a.multipliedReportingOverflow(by: b)
-        // Python rounds down.
-        case .wholeDivided: b == -1 ? (0 &- a, a == .min) : ((a - ((a % b) + b) % b) / b, b == .min)
-        default: b == -1 ? (0, false) : (((a % b) + b) % b, b == .min)
+        case .wholeDivided: b == -1 ? (0 &- a, a == .min) : (flooredDivision(a, b).quotient, false)
+        default: b == -1 ? (0, false) : (flooredDivision(a, b).remainder, false)
         }
       guard !overflow else { throw TemplateError("a number that does not fit 64 bits") }
       return .int(result)
@@ -114,11 +132,29 @@ extension TemplateEvaluator {
     case .minus: return .double(a - b)
     case .times: return .double(a * b)
     case .divided where b != 0: return .double(a / b)
-    case .wholeDivided where b != 0: return .double((a / b).rounded(.down))
-    case .remainder where b != 0: return .double(a - b * (a / b).rounded(.down))
+    case .wholeDivided where b != 0: return .double(((a - flooredRemainder(a, b)) / b).rounded())
+    case .remainder where b != 0: return .double(flooredRemainder(a, b))
     default: throw TemplateError("a division by 0")
     }
   }
 
-  private func wholeNumber(_ value: JSON) -> Int? { if case .int(let value) = value { value } else { nil } }
+  /// Python rounds quotients down, so a remainder has the divisor's sign. The divisor is neither 0 nor -1.
+  private func flooredDivision(_ a: Int, _ b: Int) -> (quotient: Int, remainder: Int) {
+    let (quotient, remainder) = a.quotientAndRemainder(dividingBy: b)
+    return remainder != 0 && (remainder < 0) != (b < 0) ? (quotient - 1, remainder + b) : (quotient, remainder)
+  }
+
+  private func flooredRemainder(_ a: Double, _ b: Double) -> Double {
+    let remainder = a.truncatingRemainder(dividingBy: b)
+    return remainder != 0 && (remainder < 0) != (b < 0) ? remainder + b : remainder
+  }
+
+  /// Whole numbers, and true and false, which Python takes for 1 and 0.
+  private func int(_ value: JSON) -> Int? {
+    switch value {
+    case .int(let value): value
+    case .bool(let isTrue): isTrue ? 1 : 0
+    default: nil
+    }
+  }
 }

@@ -13,6 +13,8 @@ indirect enum TemplateExpression: Sendable {
   case minus(TemplateExpression)
   case not(TemplateExpression)
   case binary(Operator, TemplateExpression, TemplateExpression)
+  /// Two comparisons or more in a row.
+  case chain(TemplateExpression, [Link])
   case conditional(TemplateExpression, if: TemplateExpression, else: TemplateExpression?)
   case method(TemplateExpression, String, Arguments)
   case filter(TemplateExpression, String, Arguments)
@@ -21,6 +23,11 @@ indirect enum TemplateExpression: Sendable {
   struct Pair: Sendable {
     let key: TemplateExpression
     let value: TemplateExpression
+  }
+
+  struct Link: Sendable {
+    let comparison: Operator
+    let operand: TemplateExpression
   }
 
   struct Arguments: Sendable {
@@ -34,6 +41,17 @@ indirect enum TemplateExpression: Sendable {
     case and, or, equal = "==", unequal = "!=", less = "<", lessOrEqual = "<=", greater = ">", greaterOrEqual = ">="
     case contains = "in", containsNot = "not in", plus = "+", minus = "-", joined = "~", times = "*", divided = "/"
     case wholeDivided = "//", remainder = "%"
+  }
+
+  /// Whether it stands for one value whatever the row.
+  var isLiteral: Bool {
+    switch self {
+    case .literal: true
+    case .minus(let operand): operand.isLiteral
+    case .list(let elements): elements.allSatisfy(\.isLiteral)
+    case .dictionary(let pairs): pairs.allSatisfy { $0.key.isLiteral && $0.value.isLiteral }
+    default: false
+    }
   }
 }
 

@@ -89,7 +89,8 @@ struct TemplateExpressionParser {
   }
 
   private mutating func comparison() throws(TemplateError) -> TemplateExpression {
-    var left = try sum()
+    let first = try sum()
+    var links: [TemplateExpression.Link] = []
     while true {
       var comparison: TemplateExpression.Operator?
       for symbol in ["==", "!=", "<=", ">=", "<", ">", "in"] where comparison == nil && take(symbol) {
@@ -99,9 +100,11 @@ struct TemplateExpressionParser {
         at += 2
         comparison = .containsNot
       }
-      guard let comparison else { return left }
-      left = try made(.binary(comparison, left, try sum()))
+      guard let comparison else { break }
+      links.append(TemplateExpression.Link(comparison: comparison, operand: try sum()))
     }
+    guard let link = links.first else { return first }
+    return try made(links.count == 1 ? .binary(link.comparison, first, link.operand) : .chain(first, links))
   }
 
   private mutating func sum() throws(TemplateError) -> TemplateExpression {
