@@ -8,6 +8,9 @@ package enum TaskParsers {
     "question": " What é? ", "choices": ["text": ["a", "b"], "label": ["A", "B"]], "n": 3, "list": ["x", "y", "z"], "key": "B", "none": nil,
   ]
 
+  /// Read once: all built-in definitions are read for it, which takes longer than a small file of rows.
+  private static let neutral = Result { try TaskCatalogue().neutralLayouts("fuzz") }
+
   /// A template, and the text it makes of a row.
   package static func template(_ bytes: [UInt8]) throws { _ = try Template(String(decoding: bytes, as: UTF8.self)).text(row) }
 
@@ -37,7 +40,7 @@ package enum TaskParsers {
 
   /// A data file: all of its rows, as questions where they have hoof's neutral form.
   package static func rows(at path: String) throws {
-    let layouts = try TaskCatalogue().neutralLayouts("fuzz")
+    let layouts = try neutral.get()
     let file = try OpenFiles().open(path, for: layouts)
     for index in 0..<file.count { _ = try file.row(index) }
     guard let rows = try OpenFiles().rows(at: path, named: "fuzz", layouts: layouts) else { return }
