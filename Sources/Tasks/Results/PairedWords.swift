@@ -57,6 +57,28 @@ enum PairedWords {
     }
   }
 
+  /// The same of one model of several, in one paragraph: tasks in which nothing shows are only named.
+  static func summary(_ pairing: TaskPairing) -> String {
+    var (sentences, unharmed, empty): ([String], [String], [String]) = ([], [], [])
+    for row in pairing.rows where row.depth == 0 {
+      guard let pair = row.differences.first, let isShare = row.areShares.first else { continue }
+      if pair.verdict != .noEvidenceOfHarm || lostTasks(of: row, in: pairing)?.lost.isEmpty == false {
+        sentences.append(sentence(row, pair, isShare) + subjects(of: row, in: pairing))
+      } else if hasNothingToLose(pair, isShare) {
+        empty.append(row.alias)
+      } else {
+        unharmed.append(row.alias)
+      }
+    }
+    if !unharmed.isEmpty { sentences.append("No evidence of harm at this sample size in \(unharmed.joined(separator: ", ")).") }
+    if !empty.isEmpty { sentences.append("Nothing to lose in \(empty.joined(separator: ", ")).") }
+    return "\(pairing.cut): " + sentences.joined(separator: " ")
+  }
+
+  private static func hasNothingToLose(_ pair: PairedDifference, _ isShare: Bool) -> Bool {
+    isShare && pair.isHigherBetter && pair.base == 0
+  }
+
   private static func sentence(_ row: TaskPairing.Row, _ pair: PairedDifference, _ isShare: Bool) -> String {
     let name = "\(row.alias) (\(metric(pair.metric)))"
     let change = "\(figure(pair.base, isShare: isShare)) → \(figure(pair.cut, isShare: isShare))"
@@ -68,7 +90,7 @@ enum PairedWords {
     case .lost: return "\(name): lost, \(figures); \(flips)."
     case .gained: return "\(name): gained, \(figures); \(flips)."
     case .mixed: return "\(name): mixed, \(figures), though \(flips)."
-    case .noEvidenceOfHarm where isShare && pair.isHigherBetter && pair.base == 0:
+    case .noEvidenceOfHarm where hasNothingToLose(pair, isShare):
       return
         "\(name): nothing to lose, the base has none of \(NumberText.grouped(pair.questions)) right; \(NumberText.grouped(pair.won)) won."
     case .noEvidenceOfHarm:
@@ -90,16 +112,20 @@ enum PairedWords {
     }
   }
 
-  /// How many tasks of a group lost, and which.
-  private static func subjects(of row: TaskPairing.Row, in pairing: TaskPairing) -> String {
+  /// Tasks of a group, by its main metric; nil for what is no group of several.
+  private static func lostTasks(of row: TaskPairing.Row, in pairing: TaskPairing) -> (count: Int, lost: [String])? {
     guard row.isGroup, let start = pairing.rows.firstIndex(where: { $0.name == row.name }), let key = row.differences.first?.metric else {
-      return ""
+      return nil
     }
     let tasks = pairing.rows[(start + 1)...].prefix { $0.depth > row.depth }.filter { !$0.isGroup }
-    let lost = tasks.filter { task in task.differences.contains { $0.metric == key && $0.verdict == .lost } }.map(\.alias)
-    guard tasks.count > 1 else { return "" }
+    let lost = tasks.filter { task in task.differences.contains { $0.metric == key && $0.verdict == .lost } }
+    return tasks.count > 1 ? (tasks.count, lost.map(\.alias)) : nil
+  }
+
+  /// How many tasks of a group lost, and which.
+  private static func subjects(of row: TaskPairing.Row, in pairing: TaskPairing) -> String {
+    guard let (count, lost) = lostTasks(of: row, in: pairing) else { return "" }
     let names = lost.isEmpty ? "" : " (\(lost.prefix(6).joined(separator: ", "))\(lost.count > 6 ? ", …" : ""))"
-    return
-      " Of its \(tasks.count) tasks \(lost.count == 0 ? "none" : "\(lost.count)") lost by \(lost.count > 1 ? "themselves" : "itself")\(names)."
+    return " Of its \(count) tasks \(lost.isEmpty ? "none" : "\(lost.count)") lost by \(lost.count > 1 ? "themselves" : "itself")\(names)."
   }
 }

@@ -7,9 +7,8 @@ public enum TaskReportPage {
     let names = report.models.map { Markup.modelName($0.name) }
     let main =
       Markup.summary(
-        report.pairings.flatMap { pairing in
-          PairedWords.findings(pairing).map { report.pairings.count > 1 ? "\(pairing.cut): \($0)" : $0 }
-        }) + figures.scores + figures.subjects + report.pairings.enumerated().map { paired($1, number: $0) }.joined() + numbers(report)
+        report.pairings.count == 1 ? PairedWords.findings(report.pairings[0]) : report.pairings.map(PairedWords.summary)
+      ) + figures.scores + figures.subjects + report.pairings.enumerated().map { paired($1, number: $0) }.joined() + numbers(report)
     return Markup.page(
       title: names.count == 1
         ? "Tasks of \(names[0])" : report.pairings.isEmpty ? "Tasks of \(names.count) models" : "What the cuts of \(names[0]) cost",
@@ -30,7 +29,7 @@ public enum TaskReportPage {
       ("Limit", conditions.limit.map { "\(NumberText.grouped($0)) questions of each" }), ("Data", conditions.dataFolder),
       ("Backend", conditions.backend), ("Precision", conditions.precision),
       ("Few-shot seed", "\(conditions.fewShotSeed)"), ("Program", conditions.program),
-      ("Time", models.map { NumberText.seconds($0.seconds) }.joined(separator: ", ")),
+      ("Time", NumberText.seconds(models.reduce(0) { $0 + $1.seconds }) + (models.count > 1 ? " in all" : "")),
     ]
   }
 

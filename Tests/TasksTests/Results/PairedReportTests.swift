@@ -213,10 +213,14 @@ struct PairedReportTests {
   }
 
   @Test("the page has every subject, mark and number, and nothing from elsewhere")
-  func page() {
+  func page() throws {
     let page = TaskReportPage.html(report)
     for name in Self.subjects.flatMap(\.names) { #expect(page.contains(TaskReportPage.plain(name)), "\(name)") }
     #expect(page.contains("high school physics ▼3") && page.contains("talespin-15m-half against talespin-15m"))
+    // A paragraph for each model; what shows nothing is only named.
+    let list = try String(
+      page[#require(page.firstRange(of: "<ul class=\"summary\"")).lowerBound..<#require(page.firstRange(of: "<section")).lowerBound])
+    #expect(list.components(of: "<li>") == 2 && list.components(of: "No evidence of harm at this sample size in ") == 2)
     #expect(!page.contains("http") && !page.contains("<script") && !page.contains("nan"))
     // Scores, subjects, a paired table for either cut, all numbers; three tables and every drawing say what they are.
     #expect(page.components(of: "<section") == 5 && page.components(of: "aria-label=\"") == page.components(of: "<svg role=\"img\"") + 3)
