@@ -86,7 +86,7 @@ struct Examination {
     }
     throw CommandError(
       "--resume: no answers of these models to these questions are kept\(answers.map { " in \($0.path)" } ?? "")",
-      advice: "models, tasks, data and options must be those of the interrupted run; without --resume everything is asked anew")
+      advice: "name the models, tasks, data and options of the interrupted run, or ask everything anew without --resume")
   }
 
   /// - Parameter names: of the round's last candidates, which are reported.
